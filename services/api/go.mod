@@ -1,0 +1,13 @@
+module github.com/batuta-tasks/batuta/services/api
+
+go 1.26.0
+
+require (
+	github.com/batuta-tasks/batuta/shared v0.0.0
+	github.com/batuta-tasks/batuta/web v0.0.0
+)
+
+replace (
+	github.com/batuta-tasks/batuta/shared => ../../shared
+	github.com/batuta-tasks/batuta/web => ../../web
+)

@@ -1,0 +1,4 @@
+module github.com/batuta-tasks/batuta/web
+
+go 1.26.0
+
