@@ -1,0 +1,102 @@
+package natsx
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go"
+)
+
+// Events publishes events, gathered into arrays, in the order they were handed in.
+type Events struct {
+	pub    *Publisher
+	gather *Gather[encodedEvent, wire.Position]
+}
+
+type encodedEvent struct{ body []byte }
+
+// NewEvents starts a publisher of events.
+func NewEvents(pub *Publisher) *Events {
+	e := &Events{pub: pub}
+	e.gather = NewGather(wire.MaxEventsPerMessage, wire.MaxEventBytes,
+		func(ev encodedEvent) int { return len(ev.body) + 1 }, e.write)
+	return e
+}
+
+// Full tells whether the stream of events refuses at present.
+func (e *Events) Full() bool { return e.pub.Full() }
+
+// Publish stores events and returns where they stand. It waits while the stream is full.
+func (e *Events) Publish(ctx context.Context, events ...wire.Event) ([]wire.Position, error) {
+	items, err := encodeEvents(events)
+	if err != nil {
+		return nil, err
+	}
+	return e.gather.Do(ctx, items...)
+}
+
+// PublishAsync hands events in; then, where not nil, is called once from the publishing
+// goroutine, so it must not block, when all of them are stored or one of them cannot be.
+func (e *Events) PublishAsync(then func(error), events ...wire.Event) {
+	items, err := encodeEvents(events)
+	if err != nil || len(items) == 0 {
+		if then != nil {
+			then(err)
+		}
+		return
+	}
+	left := len(items)
+	var first error
+	e.gather.Go(func(_ int, _ wire.Position, err error) {
+		if err != nil && first == nil {
+			first = err
+		}
+		if left--; left == 0 && then != nil {
+			then(first)
+		}
+	}, items...)
+}
+
+// Close stores what waits until ctx ends.
+func (e *Events) Close(ctx context.Context) { e.gather.Close(ctx) }
+
+func encodeEvents(events []wire.Event) ([]encodedEvent, error) {
+	items := make([]encodedEvent, len(events))
+	for i := range events {
+		events[i].Seq = ""
+		b, err := json.Marshal(&events[i])
+		if err != nil {
+			return nil, fmt.Errorf("encode event %s: %w", events[i].Event, err)
+		}
+		items[i].body = b
+	}
+	return items, nil
+}
+
+func (e *Events) write(ctx context.Context, items []encodedEvent) ([]wire.Position, error) {
+	size := 2
+	for _, it := range items {
+		size += len(it.body) + 1
+	}
+	body := make([]byte, 0, size)
+	body = append(body, '[')
+	for i, it := range items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, it.body...)
+	}
+	m := nats.NewMsg(wire.EventsSubject(wire.Shard0))
+	m.Data = append(body, ']')
+	ack, err := e.pub.Publish(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	at := make([]wire.Position, len(items))
+	for i := range at {
+		at[i] = wire.Position{Seq: ack.Sequence, Index: i}
+	}
+	return at, nil
+}

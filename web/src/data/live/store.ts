@@ -1,0 +1,130 @@
+import { LiveMessage } from '@/wire/schemas'
+import { eventsSince, fromSnapshot, withDelta, type LiveData } from './model'
+
+/** connecting: no picture yet · live · stale: connected but silent · disconnected: trying again. */
+export type Phase = 'connecting' | 'live' | 'stale' | 'disconnected'
+
+export interface Connection {
+  phase: Phase
+  /** When the last message came, on the browser's clock. */
+  lastMessageAt: number | null
+  /** When the next attempt to connect is due, while disconnected. */
+  retryAt: number | null
+  /** What could not be read or why the server closed, in its own words. */
+  fault: string | null
+  /** Set when a lost connection is back, until it is dismissed. */
+  caughtUp: { afterMs: number; events: number } | null
+  /** Messages in the last ten seconds, per second. */
+  perSecond: number
+}
+
+export interface LiveState {
+  /** What pages show; stands still while paused. */
+  data: LiveData | null
+  paused: boolean
+  connection: Connection
+}
+
+const rateWindowMs = 10_000
+
+/**
+ * The live picture of the system. The socket feeds it; pages read it through hooks. While
+ * paused it goes on taking messages in and only stops showing them, so that resuming is
+ * at once up to date.
+ */
+export class LiveStore {
+  private latest: LiveData | null = null
+  private state: LiveState = {
+    data: null,
+    paused: false,
+    connection: { phase: 'connecting', lastMessageAt: null, retryAt: null, fault: null, caughtUp: null, perSecond: 0 },
+  }
+  private lostAt: number | null = null
+  private arrivals: number[] = []
+  private readonly listeners = new Set<() => void>()
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  readonly getState = (): LiveState => this.state
+
+  /** Where to resume, or null to ask for a snapshot. */
+  seq(): number | string | null {
+    return this.latest?.seq ?? null
+  }
+
+  /** Takes one message of the socket in; false where it does not fit and a snapshot is needed. */
+  receive(text: string, now: number): boolean {
+    const parsed = LiveMessage.safeParse(toJson(text))
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]
+      this.connect({ fault: issue ? `${issue.path.join('.')}: ${issue.message}` : 'unreadable message' })
+      return false
+    }
+    const before = this.latest
+    if (parsed.data.type === 'snapshot') this.latest = fromSnapshot(parsed.data, now, before)
+    else if (before) this.latest = withDelta(before, parsed.data, now)
+    else return false
+    this.arrived(now, before, this.latest)
+    return true
+  }
+
+  lost(now: number, retryAt: number | null, fault: string | null): void {
+    this.lostAt ??= this.latest ? now : null
+    this.connect({ phase: this.latest ? 'disconnected' : this.state.connection.phase === 'connecting' && !fault ? 'connecting' : 'disconnected', retryAt, fault, perSecond: 0 })
+  }
+
+  silent(): void {
+    if (this.state.connection.phase === 'live') this.connect({ phase: 'stale', perSecond: 0 })
+  }
+
+  /** Forgets the picture: what comes next must be a snapshot. */
+  forget(): void {
+    this.latest = null
+  }
+
+  pause(paused: boolean): void {
+    this.set({ ...this.state, paused, data: paused ? this.state.data : this.latest })
+  }
+
+  dismissCaughtUp(): void {
+    this.connect({ caughtUp: null })
+  }
+
+  private arrived(now: number, before: LiveData | null, after: LiveData): void {
+    this.arrivals = [...this.arrivals.filter((at) => now - at < rateWindowMs), now]
+    const connection: Connection = {
+      ...this.state.connection,
+      phase: 'live',
+      lastMessageAt: now,
+      retryAt: null,
+      fault: null,
+      perSecond: this.arrivals.length / (rateWindowMs / 1000),
+    }
+    if (this.lostAt !== null) {
+      connection.caughtUp = { afterMs: now - this.lostAt, events: eventsSince(before?.events ?? [], after.events) }
+      this.lostAt = null
+      this.arrivals = [now]
+    }
+    this.set({ ...this.state, data: this.state.paused ? this.state.data : after, connection })
+  }
+
+  private connect(change: Partial<Connection>): void {
+    this.set({ ...this.state, connection: { ...this.state.connection, ...change } })
+  }
+
+  private set(state: LiveState): void {
+    this.state = state
+    for (const listener of this.listeners) listener()
+  }
+}
+
+function toJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,3 @@
+import type { WirePool } from '@/wire/schemas'
+
+export type Pool = Omit<WirePool, 'instances'>

@@ -1,0 +1,16 @@
+import { nothing, request } from './request'
+import { sessionStore } from './session'
+
+/** Trades a token for an HttpOnly cookie, which the WebSocket then carries too. */
+export async function signIn(token: string): Promise<void> {
+  await request('/session', nothing, { method: 'POST', body: { token } })
+  sessionStore.opened()
+}
+
+export async function signOut(): Promise<void> {
+  await request('/session', nothing, { method: 'DELETE' })
+  sessionStore.require()
+}
+
+/** Whether the API answers at all: a WebSocket that fails does not say why. A 401 opens the sign-in form. */
+export const probe = () => request('/stats', nothing)

@@ -1,0 +1,8 @@
+import { instant } from '@/lib/time'
+import type { WireSeries, WireStats } from '@/wire/schemas'
+import { toEvent } from '../events/mapper'
+import type { Series, Stats } from './types'
+
+export const toStats = (wire: WireStats): Stats => ({ ...wire, updatedAt: instant(wire.updatedAt) })
+
+export const toSeries = (wire: WireSeries): Series => ({ ...wire, from: instant(wire.from), marks: wire.marks.map(toEvent) })
