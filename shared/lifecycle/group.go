@@ -131,7 +131,7 @@ func (g *Group) Stop(ctx context.Context) error {
 	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		return g.stuck(r, ctx)
+		return g.stuck(ctx, r)
 	}
 }
 
@@ -147,7 +147,7 @@ func (r *run) close() {
 	}
 }
 
-func (g *Group) stuck(r *run, ctx context.Context) error {
+func (g *Group) stuck(ctx context.Context, r *run) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	names := make([]string, 0, len(r.loops))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Service is a thing with a life of its own.
@@ -40,9 +41,9 @@ func Stopped(ctx context.Context) bool {
 // fail, and joins their errors.
 func StopAll(ctx context.Context, services ...Service) error {
 	var errs []error
-	for i := len(services) - 1; i >= 0; i-- {
-		if err := services[i].Stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", nameOf(services[i]), err))
+	for _, s := range slices.Backward(services) {
+		if err := s.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", nameOf(s), err))
 		}
 	}
 	return errors.Join(errs...)

@@ -213,14 +213,17 @@ func TestMain(m *testing.M) {
 	case "obeys":
 		os.Exit(child(func(context.Context) {}))
 	case "hangs":
-		os.Exit(child(func(context.Context) { fmt.Println("stopping"); select {} }))
+		os.Exit(child(func(context.Context) { say("stopping"); select {} }))
 	}
 	os.Exit(m.Run())
 }
 
+// say tells the test, on the process's output, how far it is.
+func say(line string) { _, _ = fmt.Fprintln(os.Stdout, line) }
+
 func child(onStop func(context.Context)) int {
 	s := &fake{name: "child", journal: &journal{}, onStop: onStop}
-	return (&Runner{Ready: func() { fmt.Println("ready") }}).Run(context.Background(), s)
+	return (&Runner{Ready: func() { say("ready") }}).Run(context.Background(), s)
 }
 
 func startChild(t *testing.T, mode string) (*exec.Cmd, *bufio.Reader) {

@@ -1,7 +1,6 @@
 package natstest
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -25,7 +24,6 @@ func Cluster(t testing.TB, size int, opts ...Option) *Servers {
 	t.Helper()
 	require.GreaterOrEqual(t, size, 3, "a JetStream cluster needs three servers")
 	c := &Servers{}
-	t.Cleanup(c.stop)
 	routes, ports := routes(t, size)
 	name := fmt.Sprintf("cluster-%d", serverCount.Add(1))
 	clientPorts := freePorts(t, size)
@@ -37,9 +35,11 @@ func Cluster(t testing.TB, size int, opts ...Option) *Servers {
 		// refuses to start a clustered JetStream.
 		o.Routes = routes
 		srv, err := launch(o)
-		require.NoError(t, err, "start server %d of the cluster", i)
+		require.NoErrorf(t, err, "start server %d of the cluster", i)
 		c.servers = append(c.servers, &Server{opts: o, srv: srv})
 	}
+	// Registered after the stores' folders, hence run before they are removed.
+	t.Cleanup(c.stop)
 	c.WaitReady(t)
 	return c
 }
@@ -68,28 +68,28 @@ func freePorts(t testing.TB, n int) []int {
 	return ports
 }
 
-// WaitReady returns when every running server is current and one leads.
+// WaitReady returns when every running server is current, one leads, and the leader has
+// heard from all of them: before that it refuses replicated streams for want of peers.
 func (c *Servers) WaitReady(t testing.TB) {
 	t.Helper()
 	Eventually(t, c.ready)
 }
 
 func (c *Servers) ready() error {
-	leaders := 0
+	running, known := 0, 0
 	for _, s := range c.servers {
 		srv := s.NATS()
 		if !srv.Running() {
 			continue
 		}
+		running++
 		if !srv.JetStreamIsCurrent() {
 			return fmt.Errorf("server %s is not current", srv.Name())
 		}
-		if srv.JetStreamIsLeader() {
-			leaders++
-		}
+		known += len(srv.JetStreamClusterPeers()) // of the leader; none of the others
 	}
-	if leaders != 1 {
-		return errors.New("the cluster has no leader")
+	if known != running {
+		return fmt.Errorf("the leader knows %d of %d servers", known, running)
 	}
 	return nil
 }

@@ -65,6 +65,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 }
 
 func options(t testing.TB, opts []Option) *server.Options {
+	t.Helper()
 	o := &server.Options{
 		ServerName:         fmt.Sprintf("test-%d", serverCount.Add(1)),
 		Host:               "127.0.0.1",

@@ -34,17 +34,18 @@ func Register(fs *pflag.FlagSet, names ...string) {
 		if !ok {
 			panic("settings: no setting is called " + n)
 		}
-		f := fs.VarPF(&flagValue{value: s.Default, kind: s.Type}, s.Name, "", usage(s))
+		f := fs.VarPF(&flagValue{value: s.Default, kind: s.Type}, s.Name, "", usage(s, s.DefaultText))
 		if s.Name == "insecure" {
 			f.NoOptDefVal = "1"
 		}
 	}
 }
 
-func usage(s Setting) string {
+// usage is the help of a flag; pflag adds the default itself, unless it is a text.
+func usage(s Setting, defaultText string) string {
 	help := strings.ReplaceAll(s.Help, "`", "")
-	if s.DefaultText != "" {
-		help += " (default " + strings.ReplaceAll(s.DefaultText, "`", "") + ")"
+	if defaultText != "" {
+		help += " (default: " + strings.ReplaceAll(defaultText, "`", "") + ")"
 	}
 	return help + " [" + s.Env() + "]"
 }
@@ -55,7 +56,8 @@ func SetDefault(fs *pflag.FlagSet, name, value string) {
 	if f == nil {
 		panic("settings: no flag is called " + name)
 	}
-	f.DefValue = value
+	row, _ := lookup(name)
+	f.Usage, f.DefValue = usage(row, ""), value
 	f.Value.(*flagValue).value = value
 }
 

@@ -14,6 +14,8 @@ type Totals struct {
 	Retried    uint64 `json:"retried"`
 	Reassigned uint64 `json:"reassigned"`
 	Refused    uint64 `json:"refused"`
+	// Open tasks: those that have not ended.
+	Open int64 `json:"open"`
 	// Finished tasks by outcome (completed, failed, cancelled) and type.
 	Finished map[Status]map[string]uint64 `json:"finished"`
 	// DurationMs of completed attempts, WaitMs of starts.
