@@ -14,7 +14,8 @@ export default defineConfig(({ command }) => ({
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2022',
-    // The chart library is its own chunk: pages without charts do not load it.
+    // React changes seldom: a chunk of its own stays in browsers' caches over releases. The
+    // chart library is loaded by import(), so pages without charts do without it.
     rollupOptions: { output: { manualChunks: (id) => (id.includes('node_modules/react-dom') ? 'react' : undefined) } },
   },
   server: {

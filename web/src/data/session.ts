@@ -1,3 +1,8 @@
+import { preference } from '@/lib/preference'
+
+/** Whether this browser was given a session: its cookie is hidden from scripts. */
+export const signedInPreference = preference('batuta.signedIn', ['no', 'yes'], () => 'no')
+
 /** Whether the API wants a token before it says anything. */
 class SessionStore {
   private required = false

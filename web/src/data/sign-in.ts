@@ -1,14 +1,16 @@
 import { nothing, request } from './request'
-import { sessionStore } from './session'
+import { sessionStore, signedInPreference } from './session'
 
 /** Trades a token for an HttpOnly cookie, which the WebSocket then carries too. */
 export async function signIn(token: string): Promise<void> {
   await request('/session', nothing, { method: 'POST', body: { token } })
+  signedInPreference.set('yes')
   sessionStore.opened()
 }
 
 export async function signOut(): Promise<void> {
   await request('/session', nothing, { method: 'DELETE' })
+  signedInPreference.set('no')
   sessionStore.require()
 }
 

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 import { probe } from '../sign-in'
-import { sessionStore } from '../session'
+import { sessionStore, signedInPreference } from '../session'
 import type { LiveData } from './model'
 import { LiveSocket } from './socket'
 import { LiveStore, type LiveState } from './store'
@@ -26,4 +26,5 @@ export function useLive<T>(select: (data: LiveData) => T): T | undefined {
 
 export const useConnection = () => useLiveState((state) => state.connection)
 export const usePaused = () => useLiveState((state) => state.paused)
+export const useSignedIn = () => useSyncExternalStore(signedInPreference.subscribe, signedInPreference.get) === 'yes'
 export const useSignInRequired = () => useSyncExternalStore(sessionStore.subscribe, sessionStore.isRequired)

@@ -55,7 +55,7 @@ export function fromSnapshot(message: WireSnapshot, receivedAt: number, before: 
 }
 
 export function withDelta(data: LiveData, message: WireDelta, receivedAt: number): LiveData {
-  const events = (message.events ?? []).map(toEvent)
+  const events = message.events.map(toEvent)
   const next: LiveData = { ...data, seq: message.seq, clockSkewMs: receivedAt - Date.parse(message.at) }
   if (message.stats) next.stats = toStats(message.stats)
   if (message.workers) {

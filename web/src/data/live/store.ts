@@ -73,7 +73,7 @@ export class LiveStore {
 
   lost(now: number, retryAt: number | null, fault: string | null): void {
     this.lostAt ??= this.latest ? now : null
-    this.connect({ phase: this.latest ? 'disconnected' : this.state.connection.phase === 'connecting' && !fault ? 'connecting' : 'disconnected', retryAt, fault, perSecond: 0 })
+    this.connect({ phase: 'disconnected', retryAt, fault, perSecond: 0 })
   }
 
   silent(): void {

@@ -1,0 +1,78 @@
+import { expect, test } from './system'
+
+test('a task goes from pending over in progress to completed on the page', async ({ page, system }) => {
+  const blocker = await system.submit('{"type":"sleep","payload":{"ms":600000}}')
+  const waiting = await system.submit('{"type":"sleep","payload":{"ms":3000,"failTimes":0}}')
+
+  await page.goto('/ui/tasks')
+  const live = page.getByTestId('live')
+  await expect(live).toHaveAttribute('data-phase', 'live')
+  await expect(page.getByTestId(`task-${blocker}`)).toContainText('In progress')
+  await expect(page.getByTestId(`task-${waiting}`)).toContainText('Pending')
+
+  await page.getByRole('link', { name: blocker, exact: true }).click()
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel', exact: true }).click()
+  await expect(page.locator('.task-head .state')).toHaveText('Cancelled')
+
+  await page.getByRole('link', { name: 'Tasks' }).first().click()
+  await expect(page.getByTestId(`task-${waiting}`)).toContainText('In progress')
+  await expect(page.getByTestId(`task-${waiting}`)).toContainText('Completed')
+  await page.getByRole('link', { name: waiting, exact: true }).click()
+  await expect(page.locator('pre[aria-label=Result]')).toContainText('"sleptMs"')
+  await expect(page.getByRole('table', { name: 'History' })).toContainText('Task completed')
+})
+
+test('an empty system offers a sample, which runs', async ({ page }) => {
+  await page.goto('/')
+  await expect(page.getByText('No tasks yet')).toBeVisible()
+  await page.getByRole('button', { name: 'Submit a sample task' }).click()
+  await expect(page.getByTestId('figure-total')).toContainText('1 completed')
+  await expect(page.getByTestId('system-status')).toContainText('Stable')
+  await expect(page.getByRole('table', { name: 'Latest events' })).toContainText('Task completed')
+  await page.getByTestId('figure-workers').click()
+  await expect(page.getByTestId('worker-1')).toBeVisible()
+})
+
+test('a failing task shows its attempts, and runs again when asked', async ({ page, system }) => {
+  const id = await system.submit('{"type":"sleep","payload":{"ms":10,"failTimes":2},"maxRetries":1,"backoff":{"policy":"fixed","baseMs":300,"maxMs":300,"jitter":0}}')
+  await page.goto(`/ui/tasks/${id}`)
+  const state = page.locator('.task-head .state')
+  await expect(state).toHaveText('Failed')
+  await expect(page.locator('.attempts > li')).toHaveCount(2)
+  await expect(page.locator('.task-error')).not.toBeEmpty()
+  await page.getByRole('button', { name: 'Retry' }).click()
+  await expect(state).toHaveText('Completed')
+  await page.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await expect(page).toHaveURL(/\/ui\/tasks$/)
+  await page.goto(`/ui/tasks/${id}`)
+  await expect(page.getByText(`There is no task ${id}.`)).toBeVisible()
+})
+
+test('a payload reads as it was submitted, to the last digit', async ({ page, system }) => {
+  const id = await system.submit('{"type":"hash","payload":{"text":"a","algorithm":"sha256","rounds":1},"tags":{"customer":"acme"}}')
+  const exact = await system.submit('{"type":"report.none","maxRetries":0,"payload":{"invoice":12345678901234567890,"ratio":1.50}}')
+  await page.goto(`/ui/tasks/${id}`)
+  await expect(page.locator('pre[aria-label=Result]')).toContainText('ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb')
+  await page.goto(`/ui/tasks/${exact}`)
+  await expect(page.locator('pre[aria-label=Payload]')).toContainText('"invoice": 12345678901234567890,')
+  await expect(page.locator('pre[aria-label=Payload]')).toContainText('"ratio": 1.50')
+  await expect(page.locator('.task-head .state')).toHaveText('Failed')
+})
+
+test('finds the server again after it was stopped and started', async ({ page, system }) => {
+  const before = await system.submit('{"type":"sleep","payload":{"ms":1}}')
+  await page.goto('/ui/tasks')
+  const live = page.getByTestId('live')
+  await expect(page.getByTestId(`task-${before}`)).toContainText('Completed')
+  await system.stop()
+  await expect(live).toHaveAttribute('data-phase', 'disconnected')
+  await expect(page.getByTestId(`task-${before}`)).toBeVisible()
+  await system.start()
+  await expect(live).toHaveAttribute('data-phase', 'live')
+  await page.getByRole('button', { name: 'Follow' }).click()
+  const after = await system.submit('{"type":"sleep","payload":{"ms":1}}')
+  await expect(page.getByTestId(`task-${after}`)).toContainText('Completed')
+  await expect(page.getByTestId(`task-${before}`)).toContainText('Completed')
+})

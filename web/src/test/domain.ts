@@ -1,0 +1,21 @@
+/** Domain objects, made from the wire's factories by the real mappers. */
+import { toEvent } from '@/data/events/mapper'
+import type { Event } from '@/data/events/types'
+import { toTask } from '@/data/tasks/mapper'
+import type { Task, TaskDetail } from '@/data/tasks/types'
+import * as wire from '@/wire/schemas'
+import { eventJson, taskJson } from './wire'
+
+export const makeTask = (part: Partial<Task> = {}): Task => ({ ...toTask(wire.Task.parse(taskJson())), ...part })
+
+export const makeTaskDetail = (part: Partial<TaskDetail> = {}): TaskDetail => ({
+  ...makeTask(),
+  payload: 'null',
+  result: 'null',
+  payloadExpired: false,
+  history: [],
+  historyTruncated: false,
+  ...part,
+})
+
+export const makeEvent = (part: Partial<Event> = {}): Event => ({ ...toEvent(wire.Event.parse(eventJson())), ...part })
