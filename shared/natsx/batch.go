@@ -45,8 +45,11 @@ func (p *Publisher) publishRun(ctx context.Context, msgs []*nats.Msg, seqs []uin
 	if len(msgs) <= smallBatch {
 		return p.publishFew(ctx, msgs, seqs)
 	}
+	refused := refusal{p: p}
+	defer refused.note(nil)
 	for try := 0; ; try++ {
 		last, err := p.Commit(ctx, msgs)
+		refused.note(err)
 		switch {
 		case err == nil:
 			for i := range seqs {

@@ -38,12 +38,8 @@ func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck
 	if m.Header.Get(jetstream.MsgIDHeader) == "" {
 		m.Header.Set(jetstream.MsgIDHeader, nuid.Next())
 	}
-	refused := false
-	defer func() {
-		if refused {
-			p.full.Add(-1)
-		}
-	}()
+	refused := refusal{p: p}
+	defer refused.note(nil)
 	for try := 0; ; try++ {
 		one, cancel := context.WithTimeout(ctx, tryTimeout)
 		ack, err := p.js.PublishMsg(one, m, jetstream.WithRetryAttempts(0))
@@ -51,19 +47,31 @@ func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck
 		if err == nil {
 			return ack, nil
 		}
-		if full := IsFull(err); full != refused {
-			if refused = full; full {
-				p.full.Add(1)
-			} else {
-				p.full.Add(-1)
-			}
-		}
+		refused.note(err)
 		if Final(err) {
 			return nil, fmt.Errorf("publish to %s: %w", m.Subject, err)
 		}
 		if stop := pause(ctx, try); stop != nil {
 			return nil, fmt.Errorf("publish to %s: %w (last try: %w)", m.Subject, stop, err)
 		}
+	}
+}
+
+// refusal counts one write among those that a full stream refuses, for as long as it does.
+type refusal struct {
+	p  *Publisher
+	on bool
+}
+
+func (r *refusal) note(err error) {
+	full := err != nil && IsFull(err)
+	if full == r.on {
+		return
+	}
+	if r.on = full; full {
+		r.p.full.Add(1)
+	} else {
+		r.p.full.Add(-1)
 	}
 }
 

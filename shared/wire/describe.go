@@ -43,6 +43,9 @@ func Describe(e *Event) string {
 func describeTask(e *Event, d *EventData) string {
 	switch e.Event {
 	case EventSubmitted:
+		if d.Task == nil {
+			return e.TaskID + " submitted"
+		}
 		return fmt.Sprintf("%s of type %s submitted", e.TaskID, d.Task.Type)
 	case EventRejected:
 		return fmt.Sprintf("submission %d rejected%s", d.SubmitSeq, because(rejection(d)))
@@ -77,7 +80,7 @@ func describeFailure(e *Event, d *EventData) string {
 	if d.Error != nil {
 		message = clip(d.Error.Message, 120)
 	}
-	if d.Final != nil && *d.Final {
+	if d.Final == nil || *d.Final {
 		return fmt.Sprintf("%s failed for good: %s", e.TaskID, message)
 	}
 	return fmt.Sprintf("%s failed: %s; retrying (%d/%d)", e.TaskID, message, deref(d.Retries), deref(d.MaxRetries))

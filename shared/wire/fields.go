@@ -34,6 +34,10 @@ func (r *fieldReader) at(name string) string {
 }
 
 func (r *fieldReader) fail(name string, value []byte, rule string) {
+	if value == nil {
+		r.faults = append(r.faults, Fault{Field: r.at(name), Rule: rule}) // nothing was found
+		return
+	}
 	r.faults = append(r.faults, faultOf(r.at(name), value, rule))
 }
 
@@ -81,7 +85,7 @@ func join(outer, inner string) string {
 
 func (r *fieldReader) str(f field, check func(string) string) string {
 	var s string
-	if json.Unmarshal(f.raw, &s) != nil {
+	if f.raw[0] != '"' || json.Unmarshal(f.raw, &s) != nil { // null would read as ""
 		r.fail(f.name, f.raw, "must be a string")
 		return ""
 	}
@@ -103,7 +107,8 @@ func (r *fieldReader) integer(f field, least, most int64, rule string) int64 {
 func (r *fieldReader) time(f field) Time {
 	var s string
 	if json.Unmarshal(f.raw, &s) == nil {
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && t.Year() >= 1970 && t.Year() <= 9999 {
+		// The year counts in UTC, in which the time is written from here on.
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && t.UTC().Year() >= 1970 && t.UTC().Year() <= 9999 {
 			return At(t)
 		}
 	}

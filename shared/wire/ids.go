@@ -51,6 +51,9 @@ func MadeFrom(id string) (seq uint64, member int, ok bool) {
 			return 0, 0, false
 		}
 	}
+	if MakeID(seq, member) != id {
+		return 0, 0, false // more zeros than Batuta writes: no submission has this id
+	}
 	return seq, member, true
 }
 
@@ -58,11 +61,13 @@ func MadeFrom(id string) (seq uint64, member int, ok bool) {
 func FirstFence(laneSeq uint64) uint64 { return laneSeq*FencePerLane + 1 }
 
 // NextFence is the fence of a checked hand-out of a lane message: above the recorded one
-// where that is of the same message, and at least the delivery count.
+// where that is of the same message, and at least the delivery count. The count, which
+// grows with everything that is handed back unstarted, may use up half of the room only:
+// else a message that waited for long would leave none for the hand-outs that follow.
 func NextFence(laneSeq, recorded uint64, deliveries uint64) uint64 {
 	n := uint64(1)
 	if recorded/FencePerLane == laneSeq {
 		n = max(recorded%FencePerLane, 1)
 	}
-	return laneSeq*FencePerLane + min(max(n+1, deliveries), FencePerLane-1)
+	return laneSeq*FencePerLane + min(max(n+1, min(deliveries, FencePerLane/2)), FencePerLane-1)
 }

@@ -97,7 +97,11 @@ func settle(old, n *Record, e *Event, pos Position, applied bool) (*Record, Verd
 
 // remember notes where an event stands: the first one always, then the latest.
 func (r *Record) remember(pos Position) {
-	h := append(r.Meta.History, pos)
+	r.keepHistory(append(r.Meta.History, pos))
+}
+
+// keepHistory drops the second oldest place where there is one too many.
+func (r *Record) keepHistory(h []Position) {
 	if len(h) > HistoryLength {
 		h = append(h[:1:1], h[2:]...)
 		r.Meta.HistoryTruncated = true
@@ -121,6 +125,9 @@ func create(e *Event, pos Position) (*Record, Verdict, string) {
 		r := newRecord(e, d.SubmittedAt)
 		r.Meta.Early = true
 		r.Attempt, r.Meta.Round, r.Meta.ControlSeq = e.Attempt, d.Round, d.ControlSeq
+		if at := r.keepSchedule(); at > 0 {
+			r.ScheduledFor, r.Meta.DueAt = at, at
+		}
 		if d.Retries != nil {
 			r.Retries = *d.Retries
 		}
@@ -148,7 +155,7 @@ func submittedAgain(rec, n *Record, e *Event, pos Position) (*Record, Verdict, s
 			return rec, Ignored, ""
 		}
 		n.Meta.Early = false
-		n.Meta.History = append([]Position{pos}, n.Meta.History...)
+		n.keepHistory(append([]Position{pos}, n.Meta.History...))
 		return n, Applied, ""
 	case d.Hash == rec.Meta.Hash:
 		return rec, Duplicate, ""
@@ -212,14 +219,19 @@ func (r *Record) newRound(e *Event) {
 	r.Meta.Round, r.Meta.LaneSeq = e.Data.Round, 0
 }
 
+// dueAttempt is the attempt that runs or is to run next. A retry's grant may be recorded
+// after its start, so a retrying task has its next attempt due already.
+func (r *Record) dueAttempt() int {
+	if r.Status == StatusRetrying {
+		return r.Attempt + 1
+	}
+	return r.Attempt
+}
+
 func started(n *Record, e *Event) bool {
 	d := &e.Data
-	wanted := n.Attempt
-	if n.Status == StatusRetrying {
-		wanted++ // the grant may be recorded after the start
-	}
 	if n.Status.Ended() || d.SubmitSeq != n.Meta.SubmitSeq || d.Member != n.Meta.Member ||
-		d.Round != n.Meta.Round || e.Attempt != wanted || d.Fence <= n.Fence {
+		d.Round != n.Meta.Round || e.Attempt != n.dueAttempt() || d.Fence <= n.Fence {
 		return false
 	}
 	if n.Status == StatusInProgress {
@@ -233,9 +245,14 @@ func started(n *Record, e *Event) bool {
 	return true
 }
 
+// running tells whether the event is of the hand-out that runs.
+func running(n *Record, e *Event) bool {
+	return n.Status == StatusInProgress && e.Data.Fence == n.Fence && e.Data.Round == n.Meta.Round && e.Attempt == n.Attempt
+}
+
 func progressed(n *Record, e *Event) bool {
 	d := &e.Data
-	if n.Status != StatusInProgress || d.Fence != n.Fence || d.Percent == nil {
+	if !running(n, e) || d.Percent == nil {
 		return false
 	}
 	n.Progress = &Progress{Percent: *d.Percent, Message: d.Message}
@@ -278,6 +295,8 @@ func lateness(n *Record, e *Event) string {
 		return "the task runs"
 	case e.Event == EventCompleted && (d.Fence != n.Fence || d.Fence == 0):
 		return "the hand-out was never recorded"
+	case d.Fence != 0 && e.Attempt != n.dueAttempt():
+		return "another attempt of the task is due"
 	}
 	return ""
 }
@@ -311,7 +330,9 @@ func (r *Record) keepSchedule() Time {
 func fail(n *Record, e *Event) {
 	d := &e.Data
 	n.Error, n.ExecutionTimeMs = d.Error, d.ExecutionTimeMs
-	n.Fence = max(n.Fence, d.Fence)
+	if d.Fence != 0 {
+		n.Fence, n.Attempt = d.Fence, e.Attempt // a taker that does not start the task comes first here
+	}
 	final := d.Final == nil || *d.Final || n.Retries >= n.MaxRetries
 	if final {
 		n.Status, n.FinishedAt, n.ScheduledFor = StatusFailed, e.Timestamp, n.keepSchedule()
@@ -324,7 +345,7 @@ func fail(n *Record, e *Event) {
 
 func reassigned(n *Record, e *Event) bool {
 	d := &e.Data
-	if n.Status != StatusInProgress || d.Fence != n.Fence || d.Round != n.Meta.Round {
+	if !running(n, e) {
 		return false
 	}
 	if d.Reason == ReasonCrash {
@@ -340,6 +361,7 @@ func cancelled(n *Record, e *Event) bool {
 	if n.Status.Ended() || d.Round != n.Meta.Round || d.ControlSeq <= n.Meta.ControlSeq {
 		return false
 	}
+	n.Attempt = n.dueAttempt() // the one before it has failed: a manual retry must not run it anew
 	n.Status, n.FinishedAt, n.Meta.ControlSeq = StatusCancelled, e.Timestamp, d.ControlSeq
 	return true
 }

@@ -92,7 +92,7 @@ func (d Decoder) Decode(body []byte) (members []Member, group bool, err error) {
 	}
 	trimmed := bytes.TrimLeft(body, " \t\r\n")
 	if len(trimmed) == 0 {
-		return nil, false, Faults{faultOf("", nil, "must be a JSON object or an array of objects, and is empty")}
+		return nil, false, Faults{{Rule: "must be a JSON object or an array of objects, and is empty"}}
 	}
 	if !json.Valid(body) {
 		return nil, false, Faults{faultOf("", body, "must be JSON"+syntaxDetail(body))}
@@ -122,7 +122,7 @@ func (d Decoder) group(body []byte) ([]Member, error) {
 		most = MaxGroup
 	}
 	if d.SubjectType != "" {
-		return nil, Faults{faultOf("", nil, "must be one task; arrays are published to "+SubjectSubmit)}
+		return nil, Faults{{Rule: "must be one task; arrays are published to " + SubjectSubmit}}
 	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(body, &raw); err != nil {
@@ -270,7 +270,7 @@ func (s *Submission) Encode() []byte {
 		Definition
 		Payload json.RawMessage `json:"payload,omitempty"`
 	}
-	b, err := json.Marshal(out{ID: s.ID, Definition: s.Definition, Payload: s.Payload})
+	b, err := EncodeHTTP(out{ID: s.ID, Definition: s.Definition, Payload: s.Payload}) // escapes would lengthen a payload
 	if err != nil {
 		panic("wire: a valid submission does not encode: " + err.Error()) // only an invalid payload could
 	}

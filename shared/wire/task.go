@@ -186,7 +186,7 @@ func (e *Envelope) Definition() *Definition { return (*Definition)(&e.Task) }
 
 // Encode is the message's body.
 func (e *Envelope) Encode() []byte {
-	b, err := json.Marshal(e)
+	b, err := EncodeHTTP(e) // escapes for HTML would lengthen a payload up to six times
 	if err != nil {
 		panic("wire: an envelope does not encode: " + err.Error()) // only an invalid payload could
 	}

@@ -70,6 +70,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("time %q: not RFC 3339", s)
 	}
+	if y := at.UTC().Year(); y < 0 || y > 9999 {
+		return fmt.Errorf("time %q: beyond the years that RFC 3339 can write in UTC", s)
+	}
 	*t = At(at)
 	return nil
 }

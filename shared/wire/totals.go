@@ -107,7 +107,12 @@ func (h Histogram) Minus(earlier Histogram) Histogram {
 	return d
 }
 
-// Quantile is the bound under which the share q of what was counted lies; 0 where nothing was.
+// middle leads from a bucket's bound to its geometric middle, which is within 9 % of all that
+// the bucket holds; the bound itself may be 19 % too high.
+var middle = math.Pow(2, 1.0/8)
+
+// Quantile is about the duration under which the share q of what was counted lies; 0 where
+// nothing was.
 func (h Histogram) Quantile(q float64) float64 {
 	indexes := make([]int, 0, len(h.Buckets))
 	for i := range h.Buckets {
@@ -118,7 +123,7 @@ func (h Histogram) Quantile(q float64) float64 {
 	var seen uint64
 	for _, i := range indexes {
 		if seen += h.Buckets[i]; seen >= need && seen > 0 {
-			return HistogramBound(i)
+			return HistogramBound(i) / middle
 		}
 	}
 	return 0

@@ -1,0 +1,16 @@
+// Command batuta runs, submits and watches tasks; `batuta --help` lists what it can do.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/batuta-tasks/batuta/services/batuta/internal/cli"
+	"github.com/batuta-tasks/batuta/services/batuta/internal/up"
+	"github.com/batuta-tasks/batuta/services/batuta/internal/workercmd"
+)
+
+func main() {
+	commands := cli.Commands{Up: up.Run, Worker: workercmd.Run}
+	os.Exit(cli.New(commands, cli.ProcessIO()).Run(context.Background(), os.Args[1:]))
+}

@@ -1,0 +1,275 @@
+package up_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/batuta-tasks/batuta/services/batuta/internal/up"
+	"github.com/batuta-tasks/batuta/services/batuta/internal/workercmd"
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/settings"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary is the worker process of the systems under test, too.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "worker" {
+		os.Exit(workercmd.Run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	}
+	os.Exit(m.Run())
+}
+
+type system struct {
+	*up.System
+	url string
+	dir string
+}
+
+func settingsOf(t *testing.T, dir string, flags ...string) *settings.Settings {
+	t.Helper()
+	fs := pflag.NewFlagSet("up", pflag.ContinueOnError)
+	settings.RegisterProgram(fs, settings.Up)
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, fs.Parse(append([]string{
+		"--http-addr=127.0.0.1:0", "--nats-addr=127.0.0.1:0", "--data-dir=" + dir, "--sync=1s",
+		"--worker-command=" + exe + " worker", "--lease=2s", "--heartbeat=200ms", "--hung-after=2s", "--files-dir=" + dir,
+	}, flags...)))
+	s, err := settings.Load(fs, nil)
+	require.NoError(t, err)
+	return s
+}
+
+func start(t *testing.T, dir string, flags ...string) *system {
+	t.Helper()
+	s := &system{System: up.New(settingsOf(t, dir, flags...), obs.NewTestLogger(t.Output())), dir: dir}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.NoError(t, s.Start(ctx))
+	s.url = "http://" + s.Addr()
+	t.Cleanup(func() { s.stop(t) })
+	return s
+}
+
+func (s *system) stop(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.NoError(t, s.Stop(ctx))
+}
+
+func (s *system) do(t *testing.T, method, path string, body any) (int, map[string]any) {
+	t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		require.NoError(t, err)
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, in)
+	require.NoError(t, err)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	var out map[string]any
+	if len(raw) > 0 {
+		require.NoError(t, json.Unmarshal(raw, &out), "%s %s: %d %s", method, path, res.StatusCode, raw)
+	}
+	return res.StatusCode, out
+}
+
+func (s *system) submit(t *testing.T, task string) string {
+	t.Helper()
+	code, out := s.do(t, http.MethodPost, "/tasks", task)
+	require.Equal(t, http.StatusAccepted, code, "%v", out)
+	return out["id"].(string)
+}
+
+// until polls a task until it has the status.
+func (s *system) until(t *testing.T, id, status string) map[string]any {
+	t.Helper()
+	var task map[string]any
+	natstest.Eventually(t, func() error {
+		code, out := s.do(t, http.MethodGet, "/tasks/"+id, nil)
+		if code != http.StatusOK || out["status"] != status {
+			return fmt.Errorf("GET /tasks/%s: %d, status %v, error %v", id, code, out["status"], out["error"])
+		}
+		task = out
+		return nil
+	})
+	return task
+}
+
+func TestATaskFromEachDoor(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+
+	id := s.submit(t, `{"type": "hash", "payload": {"text": "hello", "algorithm": "sha256"}}`)
+	task := s.until(t, id, "completed")
+	require.Equal(t, map[string]any{"digest": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}, task["result"])
+	require.EqualValues(t, 1, task["attempt"])
+	require.EqualValues(t, 0, task["retries"])
+	var names []string
+	for _, e := range task["history"].([]any) {
+		names = append(names, e.(map[string]any)["event"].(string))
+	}
+	require.Equal(t, []string{"task.submitted", "task.started", "task.completed"}, names)
+
+	nc, err := nats.Connect(s.NATSURL())
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	ack, err := js.Publish(t.Context(), "batuta.submit.sleep", []byte(`{"payload": {"ms": 1}}`))
+	require.NoError(t, err)
+	s.until(t, fmt.Sprintf("task-%03d", ack.Sequence), "completed")
+	ack, err = js.Publish(t.Context(), "batuta.submit", []byte(`[{"type": "sleep", "payload": {"ms": 1}}, {"type": "sleep", "id": "mine", "payload": {"ms": 1}}]`))
+	require.NoError(t, err)
+	s.until(t, fmt.Sprintf("task-%03d-1", ack.Sequence), "completed")
+	s.until(t, "mine", "completed")
+}
+
+func TestRetriesDelaysAndCancels(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	flaky := s.submit(t, `{"type": "sleep", "payload": {"ms": 1, "failTimes": 2}, "backoff": {"policy": "fixed", "baseMs": 50, "jitter": 0}}`)
+	broken := s.submit(t, `{"type": "sleep", "payload": {"ms": 1, "failTimes": 9}, "maxRetries": 1, "backoff": {"policy": "fixed", "baseMs": 300, "jitter": 0}}`)
+	unknown := s.submit(t, `{"type": "no.such", "maxRetries": 0}`)
+	delayed := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}, "delayMs": 1500}`)
+	long := s.submit(t, `{"type": "sleep", "payload": {"ms": 600000}}`)
+	later := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}, "delayMs": 600000}`)
+	slow := s.submit(t, `{"type": "sleep", "payload": {"ms": 600000}, "timeoutMs": 300, "maxRetries": 0}`)
+	late := s.submit(t, fmt.Sprintf(`{"type": "sleep", "delayMs": 600000, "deadline": %q}`, time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)))
+
+	task := s.until(t, flaky, "completed")
+	require.EqualValues(t, 3, task["attempt"])
+	require.EqualValues(t, 2, task["retries"])
+	task = s.until(t, broken, "failed")
+	require.EqualValues(t, 2, task["attempt"])
+	require.Equal(t, "handler", task["error"].(map[string]any)["code"])
+	require.Equal(t, "unknownType", s.until(t, unknown, "failed")["error"].(map[string]any)["code"])
+	require.Equal(t, "timeout", s.until(t, slow, "failed")["error"].(map[string]any)["code"])
+	require.Equal(t, "deadline", s.until(t, late, "failed")["error"].(map[string]any)["code"])
+	s.until(t, long, "inProgress")
+	for _, id := range []string{long, later} {
+		code, out := s.do(t, http.MethodPost, "/tasks/"+id+"/cancel", nil)
+		require.Equal(t, http.StatusAccepted, code, "%v", out)
+		s.until(t, id, "cancelled")
+	}
+	task = s.until(t, delayed, "completed")
+	submitted, err := time.Parse(time.RFC3339Nano, task["submittedAt"].(string))
+	require.NoError(t, err)
+	began, err := time.Parse(time.RFC3339Nano, task["startedAt"].(string))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, began.Sub(submitted), 1500*time.Millisecond)
+
+	code, _ := s.do(t, http.MethodPost, "/tasks/"+broken+"/retry", nil)
+	require.Equal(t, http.StatusAccepted, code)
+	natstest.Eventually(t, func() error {
+		_, out := s.do(t, http.MethodGet, "/tasks/"+broken, nil)
+		if out["status"] != "failed" || out["attempt"] != 4.0 {
+			return fmt.Errorf("%v at attempt %v", out["status"], out["attempt"])
+		}
+		return nil
+	})
+	code, _ = s.do(t, http.MethodDelete, "/tasks/"+broken, nil)
+	require.Equal(t, http.StatusNoContent, code)
+	code, _ = s.do(t, http.MethodGet, "/tasks/"+broken, nil)
+	require.Equal(t, http.StatusNotFound, code)
+}
+
+func TestDuplicatesRunOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	body := `{"id": "order-7", "type": "hash", "payload": {"text": "a", "algorithm": "md5"}}`
+	require.Equal(t, "order-7", s.submit(t, body))
+	code, out := s.do(t, http.MethodPost, "/tasks", body)
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, true, out["duplicate"])
+	code, _ = s.do(t, http.MethodPost, "/tasks", strings.Replace(body, `"a"`, `"b"`, 1))
+	require.Equal(t, http.StatusConflict, code)
+	task := s.until(t, "order-7", "completed")
+	require.EqualValues(t, 1, task["attempt"])
+	_, list := s.do(t, http.MethodGet, "/tasks?q=order", nil)
+	require.EqualValues(t, 1, list["total"])
+}
+
+func TestLargePayloadAndResult(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	text := strings.Repeat("0123456789abcdef", 200_000) // 3.2 MB
+	id := s.submit(t, fmt.Sprintf(`{"type": "hash", "payload": {"text": %q, "algorithm": "sha1"}}`, text))
+	task := s.until(t, id, "completed")
+	require.Equal(t, text, task["payload"].(map[string]any)["text"])
+
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "big.bin"), []byte(text), 0o600))
+	id = s.submit(t, `{"type": "gzip", "payload": {"path": "`+filepath.Join(s.dir, "big.bin")+`"}}`)
+	task = s.until(t, id, "completed")
+	require.EqualValues(t, len(text), task["result"].(map[string]any)["bytesIn"])
+}
+
+// Everything is on disk: a system that is stopped and started again knows its tasks, and
+// goes on with those that have not ended.
+func TestKeepsEverythingOverARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir)
+	done := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}}`)
+	s.until(t, done, "completed")
+	delayed := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}, "delayMs": 3000}`)
+	s.stop(t)
+	s = start(t, dir)
+	s.until(t, done, "completed")
+	s.until(t, delayed, "completed")
+	_, stats := s.do(t, http.MethodGet, "/stats", nil)
+	require.EqualValues(t, 2, stats["tasks"].(map[string]any)["completed"])
+}
+
+func TestManyTasksByPriority(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--pool-max=2", "--worker-concurrency=4")
+	var group []map[string]any
+	for i := range 1000 {
+		group = append(group, map[string]any{
+			"type": "sleep", "payload": map[string]any{"ms": 1}, "priority": []string{"critical", "high", "medium", "low"}[i%4],
+		})
+	}
+	code, out := s.do(t, http.MethodPost, "/tasks", group)
+	require.Equal(t, http.StatusAccepted, code)
+	require.EqualValues(t, 1000, out["accepted"])
+	natstest.Eventually(t, func() error {
+		_, page := s.do(t, http.MethodGet, "/tasks?status=completed&limit=1", nil)
+		if page["total"] != 1000.0 {
+			return fmt.Errorf("%v completed", page["total"])
+		}
+		return nil
+	})
+	_, page := s.do(t, http.MethodGet, "/tasks?limit=1000", nil)
+	for _, one := range page["tasks"].([]any) {
+		task := one.(map[string]any)
+		require.EqualValues(t, 1, task["attempt"], "%v", task)
+		require.Equal(t, "completed", task["status"])
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package workercmd_test
+
+const raceEnabled = false

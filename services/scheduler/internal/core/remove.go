@@ -1,0 +1,80 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LaneMessage reads the lane message of a task; nil where that sequence holds none of it.
+func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.Envelope, error) {
+	if seq == 0 {
+		return nil, nil
+	}
+	m, err := c.Stream(wire.StreamReady).GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read lane message %d: %w", seq, err)
+	}
+	env, err := wire.DecodeEnvelope(m.Data)
+	if err != nil || env.ID != id {
+		return nil, nil
+	}
+	return env, nil
+}
+
+// Withdraw removes what would run an ended task: its lane message, its schedules and what
+// has fallen due. It may be repeated, and is safe while any of them is being delivered.
+func (c *Core) Withdraw(ctx context.Context, rec *wire.Record) error {
+	env, err := c.LaneMessage(ctx, rec.ID, rec.Meta.LaneSeq)
+	if err != nil {
+		return err
+	}
+	if env != nil && env.Round == rec.Meta.Round {
+		if err := c.deleteLane(ctx, rec.Meta.LaneSeq); err != nil {
+			return err
+		}
+	}
+	subjects := []string{}
+	if rec.Status != wire.StatusPending || rec.ScheduledFor > 0 {
+		subjects = append(subjects, laterRuns(rec.ID), wire.DueRunSubject(rec.ID))
+	}
+	if rec.Deadline > 0 {
+		subjects = append(subjects, wire.LaterDeadlineSubject(rec.ID))
+	}
+	for _, s := range subjects {
+		if err := c.Stream(wire.StreamLater).Purge(ctx, jetstream.WithPurgeSubject(s)); err != nil {
+			return fmt.Errorf("remove %s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+func (c *Core) deleteLane(ctx context.Context, seq uint64) error {
+	err := c.Stream(wire.StreamReady).DeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
+	}
+	if _, gone := c.Stream(wire.StreamReady).GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		return nil // its taker was faster
+	}
+	return fmt.Errorf("remove lane message %d: %w", seq, err)
+}
+
+// laterRuns matches the schedules of all runs of a task.
+func laterRuns(id string) string { return "batuta.later.run." + id + ".*" }
+
+// WaitsLater tells whether a schedule of a run, or one that has fallen due, is stored.
+func (c *Core) WaitsLater(ctx context.Context, id string) (bool, error) {
+	found, err := natsx.LastOf(ctx, c.JS, wire.StreamLater, []string{laterRuns(id), wire.DueRunSubject(id)})
+	if err != nil {
+		return false, fmt.Errorf("look for the schedules of %s: %w", id, err)
+	}
+	return len(found) > 0, nil
+}

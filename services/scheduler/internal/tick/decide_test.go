@@ -1,0 +1,128 @@
+package tick
+
+import (
+	"testing"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	base := demand{Running: 1, Concurrency: 4, Min: 1, Max: 8, ServiceMs: 10, Target: 5 * time.Second, DownAfter: 10 * time.Second}
+	with := func(change func(*demand)) demand {
+		d := base
+		change(&d)
+		return d
+	}
+	for name, c := range map[string]struct {
+		d      demand
+		want   int
+		reason string
+	}{
+		"nothing to do":          {base, 1, "nothing to do; the minimum is 1"},
+		"two short tasks":        {with(func(d *demand) { d.Waiting = 2 }), 1, "2 waiting and 0 running at 10ms a task"},
+		"a deep backlog":         {with(func(d *demand) { d.Waiting = 6000 }), 3, "6000 waiting and 0 running at 10ms a task"},
+		"deeper than the pool":   {with(func(d *demand) { d.Waiting = 100000 }), 8, "100000 waiting and 0 running at 10ms a task; the maximum is 8"},
+		"long tasks":             {with(func(d *demand) { d.Waiting, d.Busy, d.ServiceMs = 5, 4, 60000 }), 3, "5 waiting and 4 running at 1m0s a task"},
+		"paused":                 {with(func(d *demand) { d.Waiting, d.Busy, d.Paused = 9000, 5, true }), 2, "the pool is paused"},
+		"unknown, slots free":    {with(func(d *demand) { d.Waiting, d.Busy, d.ServiceMs = 2, 0, 0 }), 1, "2 waiting and 0 running, time a task takes unknown"},
+		"unknown, all in use":    {with(func(d *demand) { d.Waiting, d.Busy, d.ServiceMs = 100, 4, 0 }), 2, "100 waiting and 4 running, time a task takes unknown"},
+		"unknown, one more":      {with(func(d *demand) { d.Waiting, d.Busy, d.ServiceMs = 1, 4, 0 }), 2, "1 waiting and 4 running, time a task takes unknown"},
+		"closed":                 {with(func(d *demand) { d.Waiting, d.Min, d.Max = 100, 0, 0 }), 0, "100 waiting and 0 running at 10ms a task; the maximum is 0"},
+		"concurrency never told": {with(func(d *demand) { d.Waiting, d.Concurrency, d.ServiceMs = 3, 0, 9000 }), 3, "3 waiting and 0 running at 9s a task"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, reason, _ := decide(c.d, 1000, nil)
+			require.Equal(t, c.want, got)
+			require.Equal(t, c.reason, reason)
+		})
+	}
+}
+
+func TestUpAtOnceDownSlowly(t *testing.T) {
+	t.Parallel()
+	d := demand{Running: 1, Concurrency: 1, Min: 1, Max: 10, ServiceMs: 1000, Target: time.Second, DownAfter: 10 * time.Second}
+	var past []need
+	at := func(second, waiting int) (int, string) {
+		d.Waiting = waiting
+		var n int
+		var why string
+		n, why, past = decide(d, wire.Time(second*1000), past)
+		return n, why
+	}
+	for _, step := range []struct{ second, waiting, want int }{
+		{0, 0, 1}, {1, 6, 6}, {2, 2, 6}, {5, 4, 6}, {11, 0, 6}, {12, 0, 4}, {15, 0, 4}, {16, 0, 1}, {17, 9, 9},
+	} {
+		got, why := at(step.second, step.waiting)
+		require.Equal(t, step.want, got, "second %d", step.second)
+		require.NotEmpty(t, why)
+	}
+	require.Len(t, past, 1, "what can no longer be the largest is forgotten")
+}
+
+func TestShares(t *testing.T) {
+	t.Parallel()
+	a := wire.Instance{Instance: "a", Max: 4}
+	b := wire.Instance{Instance: "b", Max: 8}
+	gone := wire.Instance{Instance: "c", Max: 8, Draining: true}
+	require.Equal(t, map[string]int{"a": 2, "b": 4, "c": 0}, share(6, []wire.Instance{b, a, gone}))
+	require.Equal(t, map[string]int{"a": 0, "b": 1, "c": 0}, share(1, []wire.Instance{a, b, gone}))
+	require.Equal(t, map[string]int{"a": 5, "b": 10}, share(15, []wire.Instance{a, b}), "an operator's maximum outranks the processes'")
+	require.Equal(t, map[string]int{"c": 0}, share(3, []wire.Instance{gone}))
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	r := rate{}
+	at := func(ms int64, i wire.Instance) float64 {
+		i.Instance = "a"
+		r.measure(wire.Time(ms), []wire.Instance{i})
+		return r.estimate(wire.Time(ms))
+	}
+	require.Zero(t, at(1000, wire.Instance{BusySlots: 4}), "nothing has finished yet")
+	require.InDelta(t, 100, at(2000, wire.Instance{BusySlots: 4, Finished: 10, BusyMs: 1000}), 0.1)
+	require.InDelta(t, 150, at(3000, wire.Instance{BusySlots: 4, Finished: 20, BusyMs: 3000}), 0.1)
+	require.InDelta(t, 4000, at(7000, wire.Instance{BusySlots: 4, Finished: 20, BusyMs: 3000}), 0.1, "nothing finishes any more")
+	require.InDelta(t, 150, at(8000, wire.Instance{BusySlots: 0, Finished: 20, BusyMs: 3000}), 0.1)
+	require.InDelta(t, 100, at(9000, wire.Instance{BusySlots: 0, Finished: 2, BusyMs: 100}), 0.1, "a process that began anew")
+}
+
+func TestQueuesAreSharedByThoseWhoServeThem(t *testing.T) {
+	t.Parallel()
+	all := []wire.Instance{
+		{Pool: "a", Max: 2, Queues: []string{"x", "y"}},
+		{Pool: "b", Max: 6, Queues: []string{"x"}},
+		{Pool: "c", Max: 6, Queues: []string{"x", "y"}, Draining: true},
+	}
+	lanes := []lane{
+		{queue: "x", priority: wire.PriorityHigh, waiting: 40},
+		{queue: "y", priority: wire.PriorityLow, waiting: 5},
+		{queue: "y", priority: wire.PriorityHigh, waiting: 100, paused: true},
+		{queue: "z", waiting: 1000},
+	}
+	require.Equal(t, 15, waitingFor("a", all, lanes))
+	require.Equal(t, 30, waitingFor("b", all, lanes))
+	require.Zero(t, waitingFor("c", all, lanes))
+}
+
+func TestStepSaysWhatChanges(t *testing.T) {
+	t.Parallel()
+	own := []wire.Instance{{Pool: "p", Instance: "a", Min: 1, Max: 5, Running: 3, Concurrency: 1}}
+	d := demand{Running: 3, Concurrency: 1, Min: 1, Max: 5, Target: time.Second, DownAfter: 10 * time.Second}
+	first, word, events := step(nil, "p", own, d, 1000)
+	require.Empty(t, events, "what runs when a pool is first seen is kept")
+	require.Equal(t, 3, word.Desired)
+	require.Equal(t, map[string]int{"a": 3}, word.Instances)
+	second, word, events := step(first, "p", own, d, 12000)
+	require.Equal(t, 1, word.Desired)
+	require.Len(t, events, 1)
+	require.Equal(t, []int{3, 1}, []int{*events[0].Data.From, *events[0].Data.To})
+	require.Equal(t, wire.Time(12000), word.ScaledAt)
+	require.Equal(t, "nothing to do; the minimum is 1", word.Reason)
+	_, word, events = step(second, "p", own, d, 13000)
+	require.Empty(t, events)
+	require.Equal(t, wire.Time(12000), word.ScaledAt)
+}

@@ -1,0 +1,111 @@
+// Package tick is what happens once a second, on whichever replica gets the tick: sizes of
+// pools, samples, trimming, the audit and the sweep of objects.
+package tick
+
+import (
+	"context"
+	"time"
+
+	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
+	"github.com/batuta-tasks/batuta/shared/wire"
+)
+
+// Intervals of what need not be done each second.
+const (
+	trimEvery  = 10 * time.Second
+	sweepEvery = time.Minute
+)
+
+// Config of a Tick.
+type Config struct {
+	// ScaleTarget and ScaleDownAfter hold where a pool's processes do not say.
+	ScaleTarget, ScaleDownAfter time.Duration
+	// AuditAfter is how long an open task must have been untouched before it is looked at.
+	AuditAfter time.Duration
+	// ObjectAge is how old an object must be before the sweep looks at it; 0 is 10 minutes.
+	ObjectAge time.Duration
+}
+
+// Tick is the duty of the ticks.
+type Tick struct {
+	core   *core.Core
+	cfg    Config
+	due    chan struct{}
+	series []*series
+
+	trimmed, swept time.Time
+	sweepFrom      uint64
+}
+
+// New makes the duty.
+func New(c *core.Core, cfg Config) *Tick {
+	if cfg.ObjectAge == 0 {
+		cfg.ObjectAge = objectAge
+	}
+	return &Tick{
+		core: c, cfg: cfg, due: make(chan struct{}, 1),
+		series: []*series{
+			{subject: wire.SubjectSeriesFine, step: wire.SampleFine, keep: keepFine},
+			{subject: wire.SubjectSeriesCoarse, step: wire.SampleCoarse, keep: keepCoarse},
+		},
+		// Not all at the start, when a system that was down has the most to do.
+		swept: time.Now(),
+	}
+}
+
+// Due takes a tick; it is dropped where one waits already.
+func (t *Tick) Due() {
+	select {
+	case t.due <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends. It is two loops, so that what takes long does not keep pools
+// waiting.
+func (t *Tick) Run(ctx context.Context) {
+	rest := make(chan struct{}, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.loop(ctx, rest, t.rest)
+	}()
+	t.loop(ctx, t.due, func(ctx context.Context) {
+		select {
+		case rest <- struct{}{}:
+		default:
+		}
+		t.try(ctx, "scale the pools", t.scale)
+	})
+	<-done
+}
+
+func (t *Tick) loop(ctx context.Context, due <-chan struct{}, work func(context.Context)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due:
+			work(ctx)
+		}
+	}
+}
+
+func (t *Tick) rest(ctx context.Context) {
+	t.try(ctx, "take a sample", t.samples)
+	t.try(ctx, "audit the tasks", t.audit)
+	if time.Since(t.trimmed) >= trimEvery {
+		t.trimmed = time.Now()
+		t.try(ctx, "trim the streams", t.trim)
+	}
+	if time.Since(t.swept) >= sweepEvery {
+		t.swept = time.Now()
+		t.try(ctx, "sweep the objects", t.sweep)
+	}
+}
+
+func (t *Tick) try(ctx context.Context, what string, work func(context.Context) error) {
+	if err := work(ctx); err != nil && ctx.Err() == nil {
+		t.core.Log.Warn("cannot "+what, "err", err)
+	}
+}

@@ -1,0 +1,95 @@
+package tick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// submitAge is above the longest retention, since manual retries and details read submissions.
+	submitAge = 31 * 24 * time.Hour
+	// Above fullShare of its bytes a stream of submissions is cut to thinShare, oldest first.
+	fullShare, thinShare = 0.8, 0.7
+	// controlAge is how long pools may be behind with commands.
+	controlAge = time.Minute
+)
+
+// trim purges what all have read: never by a limit of the stream, which would drop what
+// nobody has read yet.
+func (t *Tick) trim(ctx context.Context) error {
+	return errors.Join(
+		t.trimStream(ctx, wire.StreamSubmit, wire.ConsumerSubmit, submitAge),
+		t.trimStream(ctx, wire.StreamControl, wire.ConsumerControl, controlAge),
+	)
+}
+
+func (t *Tick) trimStream(ctx context.Context, stream, consumer string, age time.Duration) error {
+	cons, err := t.core.JS.Consumer(ctx, stream, consumer)
+	if err != nil {
+		return fmt.Errorf("read consumer %s of %s: %w", consumer, stream, err)
+	}
+	s, err := t.core.JS.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	info := s.CachedInfo()
+	upTo := cutForBytes(info)
+	old, err := firstSince(ctx, s, info.State, time.Now().Add(-age))
+	if err != nil {
+		return err
+	}
+	upTo = min(max(upTo, old), cons.CachedInfo().AckFloor.Stream+1)
+	if upTo <= info.State.FirstSeq || info.State.Msgs == 0 {
+		return nil
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(upTo)); err != nil {
+		return fmt.Errorf("trim %s: %w", stream, err)
+	}
+	return nil
+}
+
+// cutForBytes is the first sequence to keep of a stream that is nearly full; 0 where it is not.
+func cutForBytes(info *jetstream.StreamInfo) uint64 {
+	limit := float64(info.Config.MaxBytes)
+	if limit <= 0 || info.State.Msgs == 0 || float64(info.State.Bytes) < fullShare*limit {
+		return 0
+	}
+	excess := float64(info.State.Bytes) - thinShare*limit
+	mean := float64(info.State.Bytes) / float64(info.State.Msgs)
+	return info.State.FirstSeq + uint64(excess/mean)
+}
+
+// firstSince finds the first sequence stored at or after a time, by halves.
+func firstSince(ctx context.Context, s jetstream.Stream, st jetstream.StreamState, at time.Time) (uint64, error) {
+	if st.Msgs == 0 || !st.FirstTime.Before(at) {
+		return st.FirstSeq, nil
+	}
+	if st.LastTime.Before(at) {
+		return st.LastSeq + 1, nil
+	}
+	var failed error
+	n := sort.Search(int(st.LastSeq-st.FirstSeq), func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		m, err := s.GetMsg(ctx, st.FirstSeq+uint64(i))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return false // a gap, which only an operator can have made
+		}
+		if err != nil {
+			failed = err
+			return true
+		}
+		return !m.Time.Before(at)
+	})
+	if failed != nil {
+		return 0, fmt.Errorf("look for the age of messages: %w", failed)
+	}
+	return st.FirstSeq + uint64(n), nil
+}

@@ -1,0 +1,240 @@
+package scheduler_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/batuta-tasks/batuta/services/scheduler"
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// put writes a key of a bucket.
+func (b *bench) put(bucket, key string, v any) {
+	b.t.Helper()
+	kv, err := b.js.KeyValue(b.t.Context(), bucket)
+	require.NoError(b.t, err)
+	body, err := json.Marshal(v)
+	require.NoError(b.t, err)
+	_, err = kv.Put(b.t.Context(), key, body)
+	require.NoError(b.t, err)
+}
+
+// get reads a key; nil where there is none.
+func (b *bench) get(bucket, key string, v any) error {
+	b.t.Helper()
+	kv, err := b.js.KeyValue(b.t.Context(), bucket)
+	if err != nil {
+		return err
+	}
+	e, err := kv.Get(b.t.Context(), key)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(e.Value(), v)
+}
+
+func TestPoolsAreSizedByTheirBacklog(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.start()
+	b.start() // two replicas share the ticks
+	one := wire.Instance{Pool: "p", Instance: "a", Queues: []string{"default"}, Min: 1, Max: 4, Running: 1, Concurrency: 2, Slots: 2, BusySlots: 2, Finished: 10, BusyMs: 20000, ScaleTargetMs: 1000, ScaleDownAfterMs: 60000}
+	two := one
+	two.Instance = "b"
+	b.put(wire.BucketWorkers, wire.InstanceKey("p", "a"), one)
+	b.put(wire.BucketWorkers, wire.InstanceKey("p", "b"), two)
+	b.submit(group(100, `{"type":"a"}`))
+	natstest.Eventually(t, func() error {
+		var d wire.Desired
+		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+			return err
+		}
+		if d.Desired != 8 || d.Max != 8 || d.Instances["a"] != 4 || d.Instances["b"] != 4 || d.Reason == "" {
+			return fmt.Errorf("desired is %+v", d)
+		}
+		return nil
+	})
+	e := b.event("", wire.EventPoolScaled)
+	require.Equal(t, "p", e.Pool)
+	require.Less(t, *e.Data.From, *e.Data.To)
+
+	b.put(wire.BucketSettings, wire.PoolSettingsKey("p"), wire.PoolSettings{Max: wire.Ptr(3), Paused: true})
+	natstest.Eventually(t, func() error {
+		var d wire.Desired
+		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+			return err
+		}
+		if d.Desired != 3 || !d.Paused {
+			return fmt.Errorf("desired is %+v", d)
+		}
+		return nil
+	})
+}
+
+func TestSamplesAreKeptOncePerSlot(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(wire.BucketWorkers, "worker-1", wire.Worker{ID: "worker-1", CPUPercent: wire.Ptr(12.5), MemoryMb: wire.Ptr(64.0)})
+	b.put(wire.BucketTasks, wire.KeyTotals, wire.Totals{Submitted: 41})
+	b.start()
+	b.start()
+	seq := b.submit(`[{"type":"a","priority":"high"},{"type":"a","priority":"high"}]`)
+	b.dispatched(wire.MakeID(seq, 2))
+	var samples []*jetstream.RawStreamMsg
+	natstest.Eventually(t, func() error {
+		if samples = b.stored(wire.StreamSeries); len(samples) < 3 {
+			return fmt.Errorf("%d samples", len(samples))
+		}
+		return nil
+	})
+	seen := map[string]bool{}
+	for _, m := range samples {
+		id := m.Header.Get(wire.HeaderMsgID)
+		require.False(t, seen[id], id)
+		seen[id] = true
+		require.NotEmpty(t, m.Header.Get(wire.HeaderTTL))
+	}
+	var last wire.Sample
+	require.NoError(t, json.Unmarshal(samples[len(samples)-1].Data, &last))
+	require.Equal(t, uint64(41), last.Totals.Submitted)
+	require.Equal(t, int64(2), last.Waiting[wire.PriorityHigh])
+	require.Equal(t, wire.WorkerSample{CPUPercent: 12.5, MemoryMb: 64}, last.Workers["worker-1"])
+}
+
+func TestAuditRepairsWhatNoMessageRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	short := func(c *scheduler.Config) { c.AuditAfter = time.Millisecond }
+	b.start(short)
+	b.start(short)
+	seq := b.submit(`[{"type":"a","payload":1},{"type":"a"},{"type":"a","delayMs":3600000},{"type":"a"},{"type":"a"}]`)
+	ids := make([]string, 6)
+	for i := 1; i <= 5; i++ {
+		ids[i] = wire.MakeID(seq, i)
+	}
+	b.submitted()
+	for _, i := range []int{1, 2, 4, 5} {
+		b.dispatched(ids[i])
+	}
+	kept, running, retrying := b.run(ids[2], 1, 0), b.run(ids[4], 1, 0), b.run(ids[5], 1, 0)
+	b.emit(began(running, wire.FirstFence(running.seq)))
+	b.status(ids[4], wire.StatusInProgress)
+	b.emit(began(retrying, wire.FirstFence(retrying.seq)), failedAttempt(retrying, wire.FirstFence(retrying.seq), wire.Now()))
+	b.ackLane(b.run(ids[1], 1, 0))
+	b.ackLane(running)
+	b.ackLane(retrying)
+	later, err := b.js.Stream(t.Context(), wire.StreamLater)
+	require.NoError(t, err)
+	require.NoError(t, later.Purge(t.Context(), jetstream.WithPurgeSubject(wire.LaterRunSubject(ids[3], 0))))
+
+	again := b.run(ids[1], 1, 1)
+	require.Equal(t, "1", string(again.Payload))
+	require.Equal(t, "1", again.header.Get(wire.HeaderCheck))
+	require.Equal(t, 1, b.dispatched(ids[1]).Meta.Round)
+	require.Equal(t, wire.ReasonRepair, b.event(ids[1], wire.EventScheduled).Data.Reason)
+	b.run(ids[4], 1, 1)
+	b.run(ids[5], 2, 1)
+	natstest.Eventually(t, func() error {
+		if len(b.schedules(wire.LaterRunSubject(ids[3], 0))) != 1 {
+			return errors.New("the schedule is not there again")
+		}
+		return nil
+	})
+	require.Equal(t, wire.StatusScheduled, b.fold.record(ids[3]).Status)
+	require.Equal(t, kept.seq, b.fold.record(ids[2]).Meta.LaneSeq)
+	require.Len(t, b.lane(ids[2]), 1, "what is in its lane is left alone")
+}
+
+func TestAuditEndsWhatCannotBeRepaired(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := wire.MakeID(b.submit(`{"type":"a"}`), 0)
+	s := b.start(func(c *scheduler.Config) { c.AuditAfter = time.Hour })
+	b.dispatched(id)
+	m := b.run(id, 1, 0)
+	b.emit(began(m, wire.FirstFence(m.seq)))
+	b.status(id, wire.StatusInProgress)
+	b.submitted()
+	require.NoError(t, s.Stop(t.Context()))
+	st, err := b.js.Stream(t.Context(), wire.StreamSubmit)
+	require.NoError(t, err)
+	require.NoError(t, st.Purge(t.Context()))
+	b.ackLane(m)
+	b.start(func(c *scheduler.Config) { c.AuditAfter = time.Millisecond })
+	rec := b.status(id, wire.StatusFailed)
+	require.Equal(t, "payload is gone", rec.Error.Message)
+	require.Equal(t, wire.CodeHandler, rec.Error.Code)
+}
+
+func TestServiceIsSeenAndTicksKeepTheirPhase(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.start()
+	tick := func() *jetstream.RawStreamMsg {
+		s, err := b.js.Stream(t.Context(), wire.StreamLater)
+		require.NoError(t, err)
+		m, err := s.GetLastMsgForSubject(t.Context(), wire.SubjectLaterTick)
+		require.NoError(t, err)
+		return m
+	}
+	first := tick()
+	require.Equal(t, "@every 1s", first.Header.Get(wire.HeaderSchedule))
+	b.start()
+	require.Equal(t, first.Sequence, tick().Sequence)
+	natstest.Eventually(t, func() error {
+		kv, err := b.js.KeyValue(t.Context(), wire.BucketWorkers)
+		if err != nil {
+			return err
+		}
+		keys, err := kv.ListKeysFiltered(t.Context(), "service.scheduler.*")
+		if err != nil {
+			return err
+		}
+		n := 0
+		for range keys.Keys() {
+			n++
+		}
+		if n != 2 {
+			return fmt.Errorf("%d services", n)
+		}
+		return nil
+	})
+}
+
+func TestHeartbeatsAndTicksComeBackAfterARestart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.start()
+	b.server.Restart(t)
+	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
+	b.put(wire.BucketWorkers, wire.InstanceKey("p", "a"), wire.Instance{Pool: "p", Instance: "a", Queues: []string{"default"}, Min: 2, Max: 4})
+	natstest.Eventually(t, func() error {
+		var d wire.Desired
+		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+			return err
+		}
+		if d.Desired != 2 {
+			return fmt.Errorf("desired is %d", d.Desired)
+		}
+		return nil
+	})
+}
+
+func TestConnectionOfAnotherIsUsed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	nc, err := nats.Connect("", nats.InProcessServer(b.server.NATS()))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s := b.start(func(c *scheduler.Config) { c.Conn = nc })
+	b.dispatched(wire.MakeID(b.submit(`{"type":"a"}`), 0))
+	require.NoError(t, s.Stop(t.Context()))
+	require.True(t, nc.IsConnected(), "it is not the scheduler's to close")
+}

@@ -1,0 +1,191 @@
+package scheduler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	heartbeatEvery = time.Second
+	heartbeatTTL   = 3 * time.Second
+	// tryFirst bounds the first attempt to make what is missing: a server that is just coming
+	// up may lose a request. Each further one gets twice the time, up to tryMost; tryAgain is
+	// the pause between two.
+	tryFirst = time.Second
+	tryMost  = 30 * time.Second
+	tryAgain = 100 * time.Millisecond
+)
+
+func (s *Scheduler) ensureStreams(ctx context.Context) error {
+	return topology.Ensure(ctx, s.js, topology.Options{Replicas: s.cfg.Replicas, ClusterSize: len(s.nc.Servers())})
+}
+
+// ensure makes whatever is missing in NATS and learns since when its present run is known.
+func (s *Scheduler) ensure(ctx context.Context, c *core.Core) error {
+	if err := s.ensureStreams(ctx); err != nil {
+		return err
+	}
+	for _, want := range []struct{ stream, consumer, filter string }{
+		{wire.StreamSubmit, wire.ConsumerSubmit, ""},
+		{wire.StreamControl, wire.ConsumerControl, ""},
+		{wire.StreamLater, wire.ConsumerDue, wire.SubjectDueAll},
+	} {
+		_, err := s.js.CreateOrUpdateConsumer(ctx, want.stream, jetstream.ConsumerConfig{
+			Durable: want.consumer, FilterSubject: want.filter, AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: c.Lease, MaxDeliver: -1, MaxAckPending: -1,
+		})
+		if err != nil {
+			return fmt.Errorf("make consumer %s of %s: %w", want.consumer, want.stream, err)
+		}
+	}
+	if err := s.ensureTick(ctx); err != nil {
+		return err
+	}
+	server := s.nc.ConnectedServerId()
+	since, err := natsx.Epoch(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	if s.nc.ConnectedServerId() != server {
+		return errors.New("the connection went to another server meanwhile")
+	}
+	c.Lanes.Forget()
+	s.epoch.Store(&epoch{server, since})
+	s.ensured.Store(true)
+	return nil
+}
+
+// epoch is since when a run of a server is known.
+type epoch struct {
+	server string
+	since  time.Time
+}
+
+// ensureTick makes the schedule of ticks where there is none: to publish it again would
+// begin its second anew.
+func (s *Scheduler) ensureTick(ctx context.Context) error {
+	m := nats.NewMsg(wire.SubjectLaterTick)
+	m.Header.Set(wire.HeaderSchedule, "@every "+wire.TickInterval.String())
+	m.Header.Set(wire.HeaderScheduleTarget, wire.SubjectDueTick)
+	// Or an hour without a scheduler would store an hour of ticks.
+	m.Header.Set(wire.HeaderScheduleTTL, wire.TickInterval.String())
+	m.Header.Set(wire.HeaderExpectedLast, "0")
+	if _, err := s.js.PublishMsg(ctx, m); err != nil && !natsx.IsConflict(err) {
+		return fmt.Errorf("schedule the ticks: %w", err)
+	}
+	return nil
+}
+
+// since is when the present run of the server was seen first; the far future while that is
+// not known, so that everything is checked.
+func (s *Scheduler) since() time.Time {
+	if e := s.epoch.Load(); e != nil && e.server == s.nc.ConnectedServerId() {
+		return e.since
+	}
+	return unknown
+}
+
+// unknown is the far future.
+var unknown = time.Unix(0, math.MaxInt64)
+
+// lookAgain has what is missing in NATS made, soon.
+func (s *Scheduler) lookAgain() {
+	select {
+	case s.repair <- struct{}{}:
+	default:
+	}
+}
+
+// watchConnection makes anew what a restart of the server may have taken away.
+func (s *Scheduler) watchConnection(ctx context.Context) {
+	changes := s.nc.StatusChanged(nats.CONNECTED, nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
+	defer s.nc.RemoveStatusListener(changes)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case status, open := <-changes:
+			if !open || status == nats.CLOSED {
+				s.fail(errors.New("the connection to NATS was closed"))
+				return
+			}
+			s.ensured.Store(false)
+			if status != nats.CONNECTED {
+				continue
+			}
+		case <-s.repair:
+		}
+		s.restore(ctx)
+	}
+}
+
+func (s *Scheduler) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+func (s *Scheduler) restore(ctx context.Context) {
+	p := s.parts.Load()
+	for timeout := tryFirst; ctx.Err() == nil; timeout = min(2*timeout, tryMost) {
+		one, cancel := context.WithTimeout(ctx, timeout)
+		err := s.ensure(one, p.core)
+		cancel()
+		if err == nil {
+			for _, puller := range p.pullers {
+				puller.Kick()
+			}
+			return
+		}
+		s.cfg.Log.Warn("cannot make streams and consumers", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+// heartbeat tells that this process lives; the library's put would drop the time to live.
+func (s *Scheduler) heartbeat(ctx context.Context) {
+	t := time.NewTicker(heartbeatEvery)
+	defer t.Stop()
+	host := s.cfg.Host
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	for {
+		body, _ := json.Marshal(wire.Service{
+			Service: "scheduler", Instance: s.instance, Host: host, PID: os.Getpid(), Version: obs.Version,
+			StartedAt: s.started, LastHeartbeat: wire.Now(),
+		})
+		m := nats.NewMsg(wire.KVSubject(wire.BucketWorkers, wire.ServiceKey("scheduler", s.instance)))
+		m.Header.Set(wire.HeaderTTL, heartbeatTTL.String())
+		m.Data = body
+		one, cancel := context.WithTimeout(ctx, heartbeatEvery)
+		_, err := s.js.PublishMsg(one, m, jetstream.WithRetryAttempts(0))
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.Debug("cannot store the heartbeat", "err", err)
+			s.lookAgain()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}

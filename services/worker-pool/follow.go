@@ -1,0 +1,212 @@
+package workerpool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ensureLanes makes the lanes of the pool's queues, paused where their queue is.
+func (p *Pool) ensureLanes(ctx context.Context, lease time.Duration) error {
+	settings, err := p.cfg.JS.KeyValue(ctx, wire.BucketSettings)
+	if err != nil {
+		return fmt.Errorf("open bucket %s: %w", wire.BucketSettings, err)
+	}
+	for _, q := range p.cfg.Queues {
+		var s wire.QueueSettings
+		e, err := settings.Get(ctx, wire.QueueSettingsKey(q))
+		if err == nil {
+			err = json.Unmarshal(e.Value(), &s)
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+			return fmt.Errorf("read the settings of queue %s: %w", q, err)
+		}
+		if err := topology.EnsureLanes(ctx, p.cfg.JS, q, lease, s.Paused); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextNumber counts workers over all pools, by compare and swap.
+func nextNumber(ctx context.Context, js jetstream.JetStream) (uint64, error) {
+	kv, err := js.KeyValue(ctx, wire.BucketSettings)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		e, err := kv.Get(ctx, wire.KeyWorkerNumber)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			_, err = kv.Create(ctx, wire.KeyWorkerNumber, []byte("1"))
+			if err == nil {
+				return 1, nil
+			}
+		case err == nil:
+			last, parseErr := strconv.ParseUint(string(e.Value()), 10, 64)
+			if parseErr != nil {
+				return 0, fmt.Errorf("key %s: %w", wire.KeyWorkerNumber, parseErr)
+			}
+			_, err = kv.Update(ctx, wire.KeyWorkerNumber, []byte(strconv.FormatUint(last+1, 10)), e.Revision())
+			if err == nil {
+				return last + 1, nil
+			}
+		}
+		if !natsx.IsConflict(err) {
+			return 0, err
+		}
+	}
+}
+
+// listen subscribes to what others say to this process: how many workers there should be,
+// commands to workers, cancels of tasks. Puts to a bucket are ordinary messages; a plain
+// subscription hears them at once and outlives the bucket, which goes with its server. What
+// it misses is read with each heartbeat.
+func (p *Pool) listen(ctx context.Context, l *parts) error {
+	for subject, hear := range map[string]nats.MsgHandler{
+		wire.KVSubject(wire.BucketWorkers, wire.DesiredKey(p.cfg.Pool)): func(m *nats.Msg) { p.desired(l, m.Data) },
+		wire.KVSubject(wire.BucketWorkers, wire.WorkerCommandKey("*")):  func(m *nats.Msg) { p.command(l, m.Subject, m.Data) },
+	} {
+		s, err := p.nc.Subscribe(subject, hear)
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", subject, err)
+		}
+		l.subs = append(l.subs, s)
+	}
+	c, err := p.cfg.JS.OrderedConsumer(ctx, wire.StreamControl, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{wire.SubjectCancelAll, wire.SubjectRequestCancel}, DeliverPolicy: jetstream.DeliverNewPolicy,
+	})
+	if err != nil {
+		return fmt.Errorf("follow cancels: %w", err)
+	}
+	if l.control, err = c.Consume(l.runner.Control); err != nil {
+		return fmt.Errorf("follow cancels: %w", err)
+	}
+	return nil
+}
+
+func (p *Pool) desired(l *parts, value []byte) {
+	var d wire.Desired
+	if len(value) == 0 || json.Unmarshal(value, &d) != nil {
+		return // gone: the pool keeps its size
+	}
+	l.runner.SetPaused(d.Paused)
+	if n, ok := d.Instances[p.instance]; ok && n != l.fleet.Target() {
+		l.fleet.SetTarget(max(n, 0))
+	}
+}
+
+func (p *Pool) command(l *parts, subject string, value []byte) {
+	var c wire.WorkerCommand
+	if len(value) == 0 || json.Unmarshal(value, &c) != nil {
+		return
+	}
+	worker := strings.TrimPrefix(subject, wire.KVSubject(wire.BucketWorkers, wire.WorkerCommandKey("")))
+	if l.fleet.Command(worker, c.Command) {
+		p.cfg.Log.Info("command for a worker", "worker", worker, "command", c.Command)
+	}
+}
+
+// follow keeps up with the connection: after each reconnection leases are extended first,
+// then everything is made sure of that may have gone with the server.
+func (p *Pool) follow(ctx context.Context, l *parts) {
+	statuses := p.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
+	defer p.nc.RemoveStatusListener(statuses)
+	tick := time.NewTicker(p.cfg.Heartbeat)
+	defer tick.Stop()
+	seen := l.reconnects
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-statuses:
+		case <-tick.C:
+			p.reread(ctx, l)
+		}
+		if !p.nc.IsConnected() {
+			p.ready.Store(false)
+			l.runner.ForgetEpoch()
+			continue
+		}
+		if now := p.nc.Stats().Reconnects; now != seen || !p.ready.Load() {
+			seen = now
+			p.connected(ctx, l)
+		}
+	}
+}
+
+// connected makes sure of everything after a connection was made. Nothing is claimed before.
+func (p *Pool) connected(ctx context.Context, l *parts) {
+	l.runner.ForgetEpoch()
+	l.keeper.ExtendAll()
+	l.claims.Reset()
+	one, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var again parts
+	if err := p.ensure(one, &again); err != nil {
+		p.warn(ctx, "streams and lanes cannot be made sure of", err)
+		return
+	}
+	if err := p.learnEpoch(one, l); err != nil {
+		p.warn(ctx, "the server's epoch is not known", err)
+		return
+	}
+	p.ready.Store(true)
+	l.board.Noted()
+	p.reread(ctx, l)
+}
+
+func (p *Pool) learnEpoch(ctx context.Context, l *parts) error {
+	at, err := p.epoch(ctx)
+	if err == nil {
+		l.runner.SetEpoch(at)
+	}
+	return err
+}
+
+// epoch is since when the server may have forgotten deliveries: never, where the lanes have
+// replicas.
+func (p *Pool) epoch(ctx context.Context) (time.Time, error) {
+	s, err := p.cfg.JS.Stream(ctx, wire.StreamReady)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read stream %s: %w", wire.StreamReady, err)
+	}
+	if s.CachedInfo().Config.Replicas > 1 {
+		return time.Time{}, nil
+	}
+	return natsx.Epoch(ctx, p.cfg.JS)
+}
+
+// reread reads what subscriptions may have missed.
+func (p *Pool) reread(ctx context.Context, l *parts) {
+	one, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	desired := wire.KVSubject(wire.BucketWorkers, wire.DesiredKey(p.cfg.Pool))
+	subjects := []string{desired}
+	for _, w := range l.fleet.Snapshot() {
+		if len(subjects) < 1000 {
+			subjects = append(subjects, wire.KVSubject(wire.BucketWorkers, wire.WorkerCommandKey(w.ID)))
+		}
+	}
+	found, err := natsx.LastOf(one, p.cfg.JS, wire.StreamWorkers, subjects)
+	if err != nil {
+		return // with the next heartbeat
+	}
+	for _, m := range found {
+		if m.Subject == desired {
+			p.desired(l, m.Data)
+			continue
+		}
+		p.command(l, m.Subject, m.Data)
+	}
+}

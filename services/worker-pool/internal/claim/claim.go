@@ -1,0 +1,230 @@
+// Package claim takes tasks from the lanes of a pool's queues: from the top lane down, never
+// more than there are free slots, so that a later, higher task overtakes all that wait.
+//
+// With free slots the lanes are asked in order by pulls that do not wait. A lane found empty
+// is then armed: it gets a standing pull for one message, which the server answers the
+// moment something arrives. Without a free slot no pull is left standing.
+package claim
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Delivery is a lane message as the server delivered it.
+type Delivery struct {
+	// Reply is the subject of its acknowledgement.
+	Reply string
+	// Seq is its sequence in the stream, Deliveries how often it was delivered, this time
+	// included.
+	Seq, Deliveries uint64
+	// Stored is when it was stored, by the server's clock.
+	Stored time.Time
+	// Since is when the pull was sent: the lease counts from here.
+	Since  time.Time
+	Header nats.Header
+	Data   []byte
+}
+
+// Taker takes what the lanes bring. Its methods must not block.
+type Taker interface {
+	// Free is how many more tasks can be taken now.
+	Free() int
+	// Take takes a delivery, or hands it back.
+	Take(d Delivery)
+}
+
+// Config of a Loop.
+type Config struct {
+	JS     jetstream.JetStream
+	Queues []string
+	Lease  time.Duration
+	Taker  Taker
+	// Repair is called when lanes do not answer; it makes them again.
+	Repair func(context.Context) error
+	Log    *slog.Logger
+}
+
+// Loop is the one loop of a pool process that pulls.
+type Loop struct {
+	cfg  Config
+	nc   *nats.Conn
+	wake chan struct{}
+
+	// Only the loop's goroutine uses these.
+	lanes  [][]*lane // by priority, then queue
+	turn   int       // which queue is first
+	credit int       // tasks taken since the lowest lane had its share
+	lowAt  time.Time // when the lowest lane is worth a look again
+
+	mu       sync.Mutex
+	inbox    *inbox // of pulls that do not wait
+	standing *inbox // of standing pulls; nil: none
+	draining []*inbox
+	stopped  bool
+}
+
+// lane is a queue's lane and its standing pull.
+type lane struct {
+	name, subject string
+	// armed is the standing pull, guarded by the loop's lock.
+	armed *pull
+}
+
+const (
+	// lowShare is after how many tasks one is taken from the lowest lane that holds any.
+	lowShare = 19
+	// lowPause is how long lower lanes that were found empty are left alone.
+	lowPause = 5 * time.Millisecond
+	// answerTimeout is how long a pull that does not wait may take: its answer, or the
+	// whole request, is lost then.
+	answerTimeout = time.Second
+	repairPause   = 250 * time.Millisecond
+)
+
+// New prepares a loop.
+func New(cfg Config) (*Loop, error) {
+	l := &Loop{cfg: cfg, nc: cfg.JS.Conn(), wake: make(chan struct{}, 1)}
+	for _, p := range wire.Priorities {
+		var row []*lane
+		for _, q := range cfg.Queues {
+			name := wire.LaneConsumer(q, p)
+			row = append(row, &lane{name: name, subject: natsx.APISubject(cfg.JS, "CONSUMER.MSG.NEXT."+wire.StreamReady+"."+name)})
+		}
+		l.lanes = append(l.lanes, row)
+	}
+	var err error
+	l.inbox, err = l.newInbox()
+	return l, err
+}
+
+// Wake says that slots may be free, or that claiming may go on.
+func (l *Loop) Wake() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Reset forgets the standing pulls: after a reconnection the server does not know them.
+func (l *Loop) Reset() {
+	l.disarm()
+	l.Wake()
+}
+
+// Run pulls until ctx ends. What arrives later still goes to the taker, until Close.
+func (l *Loop) Run(ctx context.Context) {
+	defer l.disarm()
+	renew := time.NewTicker(max(l.cfg.Lease/16, 10*time.Millisecond))
+	defer renew.Stop()
+	for ctx.Err() == nil {
+		more, broken := l.round(ctx)
+		if more {
+			continue
+		}
+		if broken {
+			l.repair(ctx)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-l.wake:
+		case <-renew.C:
+			l.expire()
+		}
+	}
+}
+
+// round asks the lanes once; more says that it is worth to go on at once.
+func (l *Loop) round(ctx context.Context) (more, broken bool) {
+	free := l.cfg.Taker.Free()
+	if free <= 0 {
+		l.disarm()
+		return false, false
+	}
+	if l.credit >= lowShare && time.Now().After(l.lowAt) {
+		l.credit = 0
+		if got, top := l.takeLow(ctx); got {
+			if top {
+				l.lowAt = time.Now().Add(lowPause)
+			}
+			return true, false
+		}
+	}
+	l.turn++
+	for _, row := range l.lanes {
+		for i := range row {
+			ln := row[(i+l.turn)%len(row)]
+			if l.isArmed(ln) {
+				continue // empty, or its message is on the way
+			}
+			got, bad := l.pull(ctx, ln, free)
+			l.credit += got
+			if bad {
+				return false, true
+			}
+			if got > 0 {
+				return true, false
+			}
+		}
+	}
+	l.arm()
+	return false, false
+}
+
+// takeLow takes one task from the lowest lane that holds any; top says that this is the
+// highest of all, so that nobody was overtaken.
+func (l *Loop) takeLow(ctx context.Context) (got, top bool) {
+	for p := len(l.lanes) - 1; p >= 0; p-- {
+		row := l.lanes[p]
+		for i := range row {
+			ln := row[(i+l.turn)%len(row)]
+			if l.isArmed(ln) {
+				continue
+			}
+			if n, _ := l.pull(ctx, ln, 1); n > 0 {
+				return true, p == 0
+			}
+		}
+	}
+	return false, false
+}
+
+func (l *Loop) repair(ctx context.Context) {
+	l.disarm()
+	if err := l.cfg.Repair(ctx); err != nil && ctx.Err() == nil {
+		l.cfg.Log.Debug("the lanes are not ready", obs.Err(err))
+	}
+	t := time.NewTimer(repairPause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// Close takes nothing more from the server, after what is on the way has been taken.
+func (l *Loop) Close(ctx context.Context) {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.disarm()
+	l.inbox.drain()
+	l.mu.Lock()
+	open := append(l.draining, l.inbox)
+	l.mu.Unlock()
+	for _, b := range open {
+		select {
+		case <-b.closed:
+		case <-ctx.Done():
+		}
+	}
+}

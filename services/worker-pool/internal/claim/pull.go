@@ -1,0 +1,260 @@
+package claim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/nats-io/nats.go"
+)
+
+// pull is one request for messages of a lane.
+type pull struct {
+	lane     *lane
+	sent     time.Time
+	want     int
+	standing bool
+
+	// Guarded by the inbox's lock.
+	got int
+	// bad: the lane is not there, or did not answer.
+	bad  bool
+	done chan struct{} // closed when over
+}
+
+// inbox is a subscription on which pulls are answered, at most one of each lane at a time:
+// messages come with their own subject, and tell their lane only. It is drained, never
+// cut: what the server has sent would else lie there until the lease is over.
+type inbox struct {
+	l      *Loop
+	prefix string
+	sub    *nats.Subscription
+	closed chan struct{}
+
+	mu    sync.Mutex
+	pulls map[string]*pull // by lane
+}
+
+func (l *Loop) newInbox() (*inbox, error) {
+	b := &inbox{l: l, prefix: l.nc.NewInbox() + ".", pulls: map[string]*pull{}, closed: make(chan struct{})}
+	sub, err := l.nc.Subscribe(b.prefix+"*", b.receive)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to pulled messages: %w", err)
+	}
+	b.sub = sub
+	sub.SetClosedHandler(func(string) { close(b.closed) })
+	return b, sub.SetPendingLimits(-1, -1)
+}
+
+func (b *inbox) drain() {
+	if err := b.sub.Drain(); err != nil {
+		b.l.cfg.Log.Debug("pulled messages are not drained", obs.Err(err))
+	}
+}
+
+// ask sends a pull.
+func (b *inbox) ask(ln *lane, want int, expires time.Duration) (*pull, error) {
+	p := &pull{lane: ln, sent: time.Now(), want: want, standing: expires > 0, done: make(chan struct{})}
+	b.mu.Lock()
+	b.pulls[ln.name] = p
+	b.mu.Unlock()
+	body := `{"batch":` + strconv.Itoa(want) + `,"no_wait":true}`
+	if p.standing {
+		body = `{"batch":` + strconv.Itoa(want) + `,"expires":` + strconv.FormatInt(int64(expires), 10) + `}`
+	}
+	if err := b.l.nc.PublishRequest(ln.subject, b.prefix+ln.name, []byte(body)); err != nil {
+		b.mu.Lock()
+		delete(b.pulls, ln.name)
+		b.mu.Unlock()
+		return nil, fmt.Errorf("pull from lane %s: %w", ln.name, err)
+	}
+	return p, nil
+}
+
+func (b *inbox) receive(m *nats.Msg) {
+	if status := m.Header.Get("Status"); status != "" && m.Reply == "" {
+		b.status(strings.TrimPrefix(m.Subject, b.prefix), status)
+		return
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		b.l.cfg.Log.Error("a message without a place in its lane", "reply", m.Reply, obs.Err(err))
+		return
+	}
+	d := Delivery{
+		Reply: m.Reply, Seq: meta.Sequence.Stream, Deliveries: meta.NumDelivered, Stored: meta.Timestamp, Header: m.Header, Data: m.Data,
+	}
+	b.mu.Lock()
+	p := b.pulls[meta.Consumer]
+	full := false
+	if p != nil { // else it was given up, and its lease may be over
+		d.Since = p.sent
+		p.got++
+		if full = p.got == p.want; full {
+			delete(b.pulls, meta.Consumer)
+		}
+	}
+	b.mu.Unlock()
+	b.l.cfg.Taker.Take(d)
+	if full {
+		b.over(p)
+	}
+}
+
+// over says that nothing more comes by a pull.
+func (b *inbox) over(p *pull) {
+	if p.standing {
+		b.l.spent(p)
+		return
+	}
+	close(p.done)
+}
+
+func (b *inbox) status(name, status string) {
+	if status == "100" {
+		return
+	}
+	b.mu.Lock()
+	p := b.pulls[name]
+	if p != nil {
+		delete(b.pulls, name)
+		p.bad = status != "404" && status != "408"
+	}
+	b.mu.Unlock()
+	if p != nil {
+		b.over(p)
+	}
+}
+
+// pull asks a lane for what it has now, up to n, and waits until that has been taken.
+func (l *Loop) pull(ctx context.Context, ln *lane, n int) (got int, bad bool) {
+	b := l.inbox
+	p, err := b.ask(ln, n, 0)
+	if err != nil {
+		return 0, true
+	}
+	t := time.NewTimer(answerTimeout)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
+		bad = true
+		l.replaceInbox() // what comes late must not be taken for an answer to the next pull
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return p.got, bad || p.bad
+}
+
+func (l *Loop) replaceInbox() {
+	b, err := l.newInbox()
+	if err != nil {
+		l.cfg.Log.Debug("no new inbox", obs.Err(err))
+		return
+	}
+	l.mu.Lock()
+	old := l.inbox
+	l.inbox = b
+	l.retire(old)
+	l.mu.Unlock()
+	old.drain()
+}
+
+// retire remembers an inbox that is about to be drained. It needs the lock.
+func (l *Loop) retire(b *inbox) {
+	l.draining = append(slices.DeleteFunc(l.draining, (*inbox).ended), b)
+}
+
+// arm gives each lane without one a standing pull.
+func (l *Loop) arm() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
+	if l.standing == nil {
+		b, err := l.newInbox()
+		if err != nil {
+			l.cfg.Log.Debug("no standing pulls", obs.Err(err))
+			return
+		}
+		l.standing = b
+	}
+	for _, row := range l.lanes {
+		for _, ln := range row {
+			if ln.armed != nil {
+				continue
+			}
+			if p, err := l.standing.ask(ln, 1, l.cfg.Lease/2); err == nil {
+				ln.armed = p
+			}
+		}
+	}
+}
+
+func (l *Loop) isArmed(ln *lane) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ln.armed != nil
+}
+
+// spent says that a standing pull is over: its lane has to be asked again.
+func (l *Loop) spent(p *pull) {
+	l.mu.Lock()
+	if p.lane.armed == p {
+		p.lane.armed = nil
+	}
+	l.mu.Unlock()
+	l.Wake()
+}
+
+// expire gives up standing pulls that the server should have ended: it has forgotten them.
+func (l *Loop) expire() {
+	now := time.Now()
+	l.mu.Lock()
+	stale := false
+	for _, row := range l.lanes {
+		for _, ln := range row {
+			stale = stale || ln.armed != nil && now.Sub(ln.armed.sent) > l.cfg.Lease*5/8
+		}
+	}
+	l.mu.Unlock()
+	if stale {
+		l.disarm()
+	}
+}
+
+// disarm ends all standing pulls. What they bring meanwhile still goes to the taker.
+func (l *Loop) disarm() {
+	l.mu.Lock()
+	b := l.standing
+	l.standing = nil
+	for _, row := range l.lanes {
+		for _, ln := range row {
+			ln.armed = nil
+		}
+	}
+	if b != nil {
+		l.retire(b)
+	}
+	l.mu.Unlock()
+	if b != nil {
+		b.drain()
+	}
+}
+
+// ended tells whether the inbox brings nothing more.
+func (b *inbox) ended() bool {
+	select {
+	case <-b.closed:
+		return true
+	default:
+		return false
+	}
+}

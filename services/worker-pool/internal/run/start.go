@@ -1,0 +1,227 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
+	"github.com/batuta-tasks/batuta/services/worker-pool/internal/proc"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/wire"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// inlineLimit is the longest payload that is sent in a line; the rest of the line is small.
+const inlineLimit = wire.MaxLine - 64<<10
+
+// prepare fetches a payload that lies elsewhere, then looks for a slot.
+func (r *Runner) prepare(a *attempt) {
+	if a.env.PayloadObject == "" || a.payloadFile != "" || a.env.Payload != nil {
+		r.admit(a)
+		return
+	}
+	r.spawn(func() {
+		err := r.fetch(a)
+		switch {
+		case err == nil:
+			r.admit(a)
+		case errors.Is(err, jetstream.ErrObjectNotFound):
+			r.failBeforeStart(a, checking, wire.CodeHandler, "the payload is gone: "+err.Error(), false)
+		default:
+			r.cfg.Log.Warn("a payload cannot be fetched yet", obs.KeyTaskID, a.env.ID, obs.Err(err))
+			r.handBack(a, checking, time.Second)
+		}
+	})
+}
+
+// fetch reads the payload: in place where it fits a line, else into a file.
+func (r *Runner) fetch(a *attempt) error {
+	ctx, cancel := context.WithTimeout(r.ctx, time.Minute)
+	defer cancel()
+	obj, err := r.cfg.Objects.Get(ctx, a.env.PayloadObject)
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+	}
+	defer obj.Close() //nolint:errcheck // only read
+	info, err := obj.Info()
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+	}
+	if info.Size <= inlineLimit {
+		_ = obj.Close()
+		b, err := r.cfg.Objects.GetBytes(ctx, a.env.PayloadObject)
+		if err != nil {
+			return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+		}
+		r.mu.Lock()
+		a.env.Payload = b
+		r.mu.Unlock()
+		return nil
+	}
+	f, err := os.CreateTemp(r.cfg.TempDir, "batuta-payload-*.json")
+	if err != nil {
+		return fmt.Errorf("store a large payload: %w", err)
+	}
+	_, err = f.ReadFrom(obj)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("store a large payload: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a.phase == over {
+		return os.Remove(f.Name())
+	}
+	a.payloadFile = f.Name()
+	return nil
+}
+
+// admit looks for a slot; without one the attempt waits for at most a lease.
+func (r *Runner) admit(a *attempt) {
+	r.mu.Lock()
+	if a.phase != checking {
+		r.mu.Unlock()
+		return
+	}
+	switch deadline := a.env.Task.Deadline; {
+	case r.draining:
+		r.mu.Unlock()
+		r.handBack(a, checking, 0)
+		return
+	case a.stop == stopCancel:
+		r.mu.Unlock()
+		r.drop(a, checking)
+		return
+	case deadline > 0 && wire.Now() >= deadline:
+		r.mu.Unlock()
+		r.failBeforeStart(a, checking, wire.CodeDeadline, "the task is past its deadline", true)
+		return
+	case r.place(a):
+		r.mu.Unlock()
+		r.begin(a)
+		return
+	}
+	a.phase, a.waitUntil = waiting, time.Now().Add(r.cfg.Keeper.Lease())
+	r.waiting = append(r.waiting, a)
+	r.reserve()
+	r.mu.Unlock()
+}
+
+// begin stores the start of an attempt that has a slot, and hands it to the worker: at once
+// where this is the first hand-out, else only when the start is stored, so that no fence is
+// used twice.
+func (r *Runner) begin(a *attempt) {
+	if !a.worker.Offers(a.env.Task.Type) {
+		r.refuseType(a)
+		return
+	}
+	r.mu.Lock()
+	if a.phase != starting {
+		r.mu.Unlock()
+		return
+	}
+	e, atOnce, handOut := a.started(), a.unchecked, a.handOut
+	a.unchecked = false
+	r.mu.Unlock()
+	if atOnce {
+		r.cfg.Events.PublishAsync(nil, e)
+		r.deliver(a, handOut)
+		return
+	}
+	r.cfg.Events.PublishAsync(func(err error) {
+		if err == nil {
+			r.deliver(a, handOut)
+		}
+	}, e)
+}
+
+func (r *Runner) refuseType(a *attempt) {
+	r.mu.Lock()
+	w := a.worker
+	if a.phase != starting {
+		r.mu.Unlock()
+		return
+	}
+	e := a.started()
+	a.sentAt = time.Now()
+	r.end(a)
+	r.mu.Unlock()
+	r.fleet.Remove(w, a)
+	r.fail(a, failure{
+		code: wire.CodeUnknownType, retryable: true,
+		message: fmt.Sprintf("the workers of pool %s do not offer the type %s", r.cfg.Pool, a.env.Task.Type),
+	}, e)
+}
+
+// deliver hands the task to its worker.
+func (r *Runner) deliver(a *attempt, handOut int) {
+	r.mu.Lock()
+	if a.phase != starting || a.handOut != handOut {
+		r.mu.Unlock()
+		return
+	}
+	w := a.worker
+	if a.stop == stopCancel {
+		r.mu.Unlock()
+		r.drop(a, starting)
+		r.fleet.Remove(w, a)
+		return
+	}
+	if !a.hold.Valid() {
+		r.mu.Unlock()
+		return // the keeper tells leaseLost
+	}
+	a.phase, a.sentAt = running, time.Now()
+	limit := time.Duration(a.env.Task.TimeoutMs) * time.Millisecond
+	why := stopTimeout
+	if d := a.env.Task.Deadline; d > 0 {
+		if left := time.Until(d.Time()); left < limit {
+			limit, why = max(left, 0), stopDeadline
+		}
+	}
+	a.timer = time.AfterFunc(limit, func() { r.stopRunning(a, handOut, why) })
+	line := &wire.LineToWorker{
+		Op: wire.OpTask, ID: a.env.ID, Type: a.env.Task.Type, Attempt: a.env.Attempt, Fence: a.fence, Payload: a.env.Payload,
+		PayloadFile: a.payloadFile, TimeoutMs: a.env.Task.TimeoutMs, Tags: a.env.Task.Tags,
+	}
+	r.mu.Unlock()
+	r.send(a, w, line)
+}
+
+// send gives a line to a worker. A worker that is gone is reported by the fleet.
+func (r *Runner) send(a *attempt, w *fleet.Worker, line *wire.LineToWorker) {
+	err := w.Send(line)
+	if err == nil || errors.Is(err, proc.ErrGone) {
+		return
+	}
+	if errors.Is(err, wire.ErrLineTooLong) {
+		if err = r.spill(a, line); err == nil {
+			err = w.Send(line)
+		}
+	}
+	if err != nil && !errors.Is(err, proc.ErrGone) {
+		r.cfg.Log.Error("a task cannot be handed to its worker", obs.KeyTaskID, a.env.ID, obs.Err(err))
+		w.Kill(a, "a task could not be handed over: "+err.Error())
+	}
+}
+
+// spill writes a payload to a file that does not fit the line after all.
+func (r *Runner) spill(a *attempt, line *wire.LineToWorker) error {
+	f, err := os.CreateTemp(r.cfg.TempDir, "batuta-payload-*.json")
+	if err != nil {
+		return fmt.Errorf("store a large payload: %w", err)
+	}
+	_, err = f.Write(line.Payload)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("store a large payload: %w", err)
+	}
+	r.mu.Lock()
+	a.payloadFile = f.Name()
+	r.mu.Unlock()
+	line.Payload, line.PayloadFile = nil, f.Name()
+	return nil
+}

@@ -1,0 +1,114 @@
+package workerpool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/batuta-tasks/batuta/shared/worker"
+	"go.uber.org/goleak"
+)
+
+// envRole makes this test binary a worker process, or a pool process of its own.
+const envRole = "BATUTA_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(envRole) {
+	case "worker":
+		runWorker()
+	case "garbage":
+		fmt.Println("this is not the protocol") //nolint:forbidigo // that is the point
+		select {}
+	case "silent":
+		select {}
+	case "exits":
+		os.Exit(3)
+	case "pool":
+		runPoolProcess()
+	default:
+		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/batuta-tasks/batuta/services/worker-pool/internal/proc.starter"))
+	}
+}
+
+func runWorker() {
+	w := worker.New(worker.Options{Mux: testMux()})
+	if err := w.Run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// testMux has the handlers of the tests' workers.
+func testMux() *worker.Mux {
+	m := worker.NewMux()
+	m.Handle("echo", func(_ context.Context, t *worker.Task) (any, error) { return t.Payload() })
+	m.Handle("fence", func(_ context.Context, t *worker.Task) (any, error) { return t.Fence, nil })
+	m.Handle("sleep", func(ctx context.Context, t *worker.Task) (any, error) {
+		var ms int64
+		if err := t.Bind(&ms); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(ms) * time.Millisecond):
+			return os.Getpid(), nil
+		}
+	})
+	m.Handle("obstinate", func(context.Context, *worker.Task) (any, error) { select {} })
+	m.Handle("finishes", func(ctx context.Context, _ *worker.Task) (any, error) { <-ctx.Done(); return "finished", nil })
+	m.Handle("fail", func(_ context.Context, t *worker.Task) (any, error) {
+		return nil, fmt.Errorf("attempt %d", t.Attempt)
+	})
+	m.Handle("fatal", func(context.Context, *worker.Task) (any, error) { return nil, worker.Permanent(errors.New("hopeless")) })
+	m.Handle("later", func(context.Context, *worker.Task) (any, error) {
+		return nil, worker.RetryAfter(time.Hour, errors.New("not now"))
+	})
+	m.Handle("exit", func(context.Context, *worker.Task) (any, error) { os.Exit(7); return nil, nil })
+	m.Handle("size", func(_ context.Context, t *worker.Task) (any, error) {
+		p, err := t.Payload()
+		return len(p), err
+	})
+	m.Handle("big", func(_ context.Context, t *worker.Task) (any, error) {
+		var n int
+		err := t.Bind(&n)
+		return strings.Repeat("x", n), err
+	})
+	m.Handle("talk", func(_ context.Context, t *worker.Task) (any, error) {
+		for i := range 20 {
+			t.Progress(float64(i), fmt.Sprintf("step %d", i))
+			t.Log("info", fmt.Sprintf("line %d", i))
+		}
+		return nil, nil
+	})
+	m.Handle("env", func(context.Context, *worker.Task) (any, error) { return os.Environ(), nil })
+	m.Handle("pid", func(context.Context, *worker.Task) (any, error) { return os.Getpid(), nil })
+	// crash-on-first ends its process, but only where its file does not say that it did.
+	m.Handle("crash-once", func(_ context.Context, t *worker.Task) (any, error) {
+		var file string
+		if err := t.Bind(&file); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return t.Fence, nil
+		}
+		_ = f.Close()
+		os.Exit(9)
+		return nil, nil
+	})
+	return m
+}
+
+func mustJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
