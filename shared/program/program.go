@@ -162,7 +162,7 @@ func NewEnv(nc *nats.Conn, s *settings.Settings, name string, log *slog.Logger) 
 		return Env{}, fmt.Errorf("use JetStream: %w", err)
 	}
 	return Env{
-		Settings: s, Conn: nc, JS: js, Log: log.With("service", name), ClusterSize: max(len(nc.DiscoveredServers()), 1),
+		Settings: s, Conn: nc, JS: js, Log: log, ClusterSize: max(len(nc.DiscoveredServers()), 1),
 		Metrics: obs.NewRegistry(name, obs.Version), Version: obs.Version,
 	}, nil
 }

@@ -48,7 +48,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err)
 		return 2
 	}
-	log, err := obs.Setup("batuta", s.LogLevel, s.LogFormat)
+	log, err := obs.NewLogger(stderr, s.LogLevel, s.LogFormat)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2
@@ -183,7 +183,7 @@ func (y *System) env(service string) (program.Env, error) {
 		return program.Env{}, fmt.Errorf("%s: BATUTA_NATS_URL: %w", name, err)
 	}
 	y.conns = append(y.conns, nc)
-	return program.NewEnv(nc, y.settings, service, y.log)
+	return program.NewEnv(nc, y.settings, service, y.log.With("service", service))
 }
 
 func (y *System) awaitReady(ctx context.Context) error {
