@@ -84,10 +84,6 @@ browser: tools web/node_modules/.package-lock.json
 	fi; \
 	node web/e2e/find-browser.mjs >/dev/null
 
-.PHONY: bench
-bench: build ## the benchmark with its peers side by side; prints the table of ratios
-	@exec bin/batuta bench --peers $(BENCHFLAGS)
-
 .PHONY: screens
 screens: browser build ## screenshots of every page of the dashboard, into web/e2e/screens/
 	@chromium="$$(node web/e2e/find-browser.mjs)"; cd web && BROWSER_PATH="$$chromium" npm run screens

@@ -160,9 +160,9 @@ func (s *Scheduler) run(c *core.Core) {
 	}
 	pulling, keep := s.pulls.Context(), s.keep.Context()
 	s.work.Go("tick", func(context.Context) { ticks.Run(pulling) })
-	s.work.Go("submissions", func(context.Context) { submitWork.Run(pulling, keep) })
-	s.work.Go("due", func(context.Context) { dueWork.Run(pulling, keep) })
-	s.work.Go("commands", func(context.Context) { commandWork.Run(pulling, keep) })
+	s.work.Go("submissions", func(context.Context) { submitWork.Run(keep) })
+	s.work.Go("due", func(context.Context) { dueWork.Run(keep) })
+	s.work.Go("commands", func(context.Context) { commandWork.Run(keep) })
 }
 
 func (s *Scheduler) puller(stream, consumer string, lease time.Duration, hold int, blocked func() bool) *pull.Puller {

@@ -2,8 +2,10 @@ package scheduler_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/batuta-tasks/batuta/services/scheduler"
 	"github.com/batuta-tasks/batuta/shared/natstest"
@@ -239,16 +241,22 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	b.server.Restart(t)
 	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
 	// As after a crash of the server that forgot the acknowledgement.
-	st, err := b.js.Stream(t.Context(), wire.StreamSubmit)
-	require.NoError(t, err)
-	_, err = st.ResetConsumer(t.Context(), wire.ConsumerSubmit)
-	require.NoError(t, err)
+	natstest.Eventually(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		st, err := b.js.Stream(ctx, wire.StreamSubmit)
+		if err != nil {
+			return err
+		}
+		_, err = st.ResetConsumer(ctx, wire.ConsumerSubmit)
+		return err
+	})
 	next := wire.MakeID(b.submit(`{"type":"a"}`), 0)
 	require.Empty(t, b.run(next, 1, 0).header.Get(wire.HeaderCheck), "what came after is not checked")
 	b.submitted()
 	b.folded()
 	require.Len(t, b.lane(id), 1)
-	require.NoError(t, s.Ready(t.Context()))
+	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
 }
 
 func TestStopHandsBackNothingUnfinished(t *testing.T) {

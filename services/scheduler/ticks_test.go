@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,15 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// put writes a key of a bucket.
+// put writes a key of a bucket; a server that was restarted may lose a request.
 func (b *bench) put(bucket, key string, v any) {
 	b.t.Helper()
-	kv, err := b.js.KeyValue(b.t.Context(), bucket)
-	require.NoError(b.t, err)
 	body, err := json.Marshal(v)
 	require.NoError(b.t, err)
-	_, err = kv.Put(b.t.Context(), key, body)
-	require.NoError(b.t, err)
+	natstest.Eventually(b.t, func() error {
+		ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := b.js.Publish(ctx, wire.KVSubject(bucket, key), body)
+		return err
+	})
 }
 
 // get reads a key; nil where there is none.

@@ -38,6 +38,9 @@ func (s *Scheduler) ensure(ctx context.Context, c *core.Core) error {
 	if err := s.ensureStreams(ctx); err != nil {
 		return err
 	}
+	if err := c.LiftStreams(ctx); err != nil {
+		return err
+	}
 	for _, want := range []struct{ stream, consumer, filter string }{
 		{wire.StreamSubmit, wire.ConsumerSubmit, ""},
 		{wire.StreamControl, wire.ConsumerControl, ""},

@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // stored is what the bucket holds of the recorder itself. The position's Seq is the last
@@ -278,6 +279,7 @@ func (f *folder) one(p *place) {
 		}})
 	case wire.Duplicate:
 		f.tell(p, wire.Event{Event: wire.EventDuplicate, Data: wire.EventData{SubmitSeq: e.Data.SubmitSeq, Member: e.Data.Member}})
+	case wire.Ignored, wire.Collision: // the scheduler rejects a collision: it has the bytes
 	case wire.Applied, wire.Deleted:
 		f.count(c.rec, next, e)
 		if verdict == wire.Deleted {

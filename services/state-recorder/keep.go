@@ -7,12 +7,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/topology"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // keepInterval is how often events and ended records beyond their bounds are removed. Every

@@ -7,14 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
 	recorder "github.com/batuta-tasks/batuta/services/state-recorder"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
 )
 
 type bundle struct {
@@ -56,8 +57,10 @@ func (b *bundle) start(t *testing.T, change func(*recorder.Config)) *recorder.Re
 }
 
 func submitted(id string, seq uint64) wire.Event {
-	def := wire.Compact{Type: "sleep", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3,
-		Backoff: wire.DefaultBackoff, TimeoutMs: 1000, RetentionMs: 86_400_000, Tags: map[string]string{}}
+	def := wire.Compact{
+		Type: "sleep", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3,
+		Backoff: wire.DefaultBackoff, TimeoutMs: 1000, RetentionMs: 86_400_000, Tags: map[string]string{},
+	}
 	return wire.NewEvent(wire.Event{Event: wire.EventSubmitted, TaskID: id, Data: wire.EventData{Task: &def, SubmitSeq: seq, SubmittedAt: wire.Now()}})
 }
 
@@ -69,8 +72,10 @@ func started(id string, seq, fence uint64) wire.Event {
 }
 
 func completed(id string, fence uint64) wire.Event {
-	return wire.NewEvent(wire.Event{Event: wire.EventCompleted, TaskID: id, WorkerID: "worker-1", Attempt: 1,
-		Data: wire.EventData{Fence: fence, Result: json.RawMessage(`{"n":12345678901234567890}`), ExecutionTimeMs: wire.Ptr(int64(7))}})
+	return wire.NewEvent(wire.Event{
+		Event: wire.EventCompleted, TaskID: id, WorkerID: "worker-1", Attempt: 1,
+		Data: wire.EventData{Fence: fence, Result: json.RawMessage(`{"n":12345678901234567890}`), ExecutionTimeMs: new(int64(7))},
+	})
 }
 
 func (b *bundle) publish(t *testing.T, events ...wire.Event) {

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/batuta-tasks/batuta/shared/program"
 	"github.com/batuta-tasks/batuta/shared/settings"
 	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/batuta-tasks/batuta/shared/worker"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Config of a pool process.

@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
 	workerpool "github.com/batuta-tasks/batuta/services/worker-pool"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/stretchr/testify/require"
 )
 
 func TestATimedOutAttemptFails(t *testing.T) {
@@ -33,15 +34,17 @@ func TestAnObstinateTaskIsKilledAndItsNeighbourRunsOn(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	sys.pool()
-	env, neighbour := sys.task("obstinate", nil, timeout(300)), sys.task("sleep", 1500)
-	sys.submit(env, neighbour)
+	env, neighbour := sys.task("obstinate", nil, timeout(300)), sys.task("finishes", nil)
+	sys.submit(neighbour)
+	sys.awaitRunning(neighbour.ID, "")
+	sys.submit(env)
 	rec := sys.await(env.ID, wire.StatusRetrying)
 	require.Equal(t, wire.CodeTimeout, rec.Error.Code)
 	lost := sys.awaitEvent(wire.EventWorkerLost, func(*wire.Event) bool { return true })
 	require.Contains(t, lost.Data.Reason, env.ID)
-	rec = sys.await(neighbour.ID, wire.StatusCompleted)
+	rec = sys.finishAfter(neighbour.ID, lost.WorkerID)
 	require.Equal(t, 0, rec.Meta.Crashes, "it was not its fault")
-	require.Equal(t, wire.FirstFence(2)+1, rec.Fence)
+	require.Equal(t, wire.FirstFence(1)+1, rec.Fence)
 	sys.awaitAcknowledged()
 }
 
@@ -69,9 +72,10 @@ func TestACancelReachesARunningTask(t *testing.T) {
 	sys.pool()
 	yields, finishes, obstinate := sys.task("sleep", 60_000), sys.task("finishes", nil), sys.task("obstinate", nil)
 	sys.submit(yields, finishes, obstinate)
-	for _, env := range []*wire.Envelope{yields, finishes, obstinate} {
+	for _, env := range []*wire.Envelope{yields, obstinate} {
 		sys.await(env.ID, wire.StatusInProgress)
 	}
+	sys.awaitRunning(finishes.ID, "")
 	sys.cancel(yields.ID)
 	sys.awaitLaneMessages(2)
 	require.Equal(t, []wire.EventName{wire.EventSubmitted, wire.EventStarted}, sys.names(yields.ID), "the scheduler tells of the cancel")
@@ -92,7 +96,7 @@ func TestACancelOfAnEarlierRoundIsNotHeard(t *testing.T) {
 	sys.pool()
 	env := sys.task("sleep", 500, func(e *wire.Envelope) { e.ControlSeq = 5 })
 	sys.submit(env)
-	sys.await(env.ID, wire.StatusInProgress)
+	sys.awaitEvent(wire.EventStarted, func(e *wire.Event) bool { return e.TaskID == env.ID })
 	sys.cancel(env.ID)
 	sys.await(env.ID, wire.StatusCompleted)
 }
@@ -101,11 +105,11 @@ func TestAKilledWorkersTaskRunsElsewhereAtOnce(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	sys.pool(size(2, 2))
-	env := sys.task("sleep", 1500)
+	env := sys.task("finishes", nil)
 	sys.submit(env)
 	w := sys.workerOf(env.ID)
 	require.NoError(t, syscall.Kill(w.PID, syscall.SIGKILL))
-	rec := sys.await(env.ID, wire.StatusCompleted)
+	rec := sys.finishAfter(env.ID, w.ID)
 	require.NotEqual(t, w.ID, rec.Worker)
 	require.Equal(t, wire.FirstFence(1)+1, rec.Fence)
 	require.Equal(t, 1, rec.Meta.Crashes)
@@ -128,12 +132,12 @@ func TestAHungWorkerIsReplaced(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	sys.pool(func(c *workerpool.Config) { c.HungAfter = 1500 * time.Millisecond })
-	env := sys.task("sleep", 1000)
+	env := sys.task("finishes", nil)
 	sys.submit(env)
 	w := sys.workerOf(env.ID)
 	require.NoError(t, syscall.Kill(w.PID, syscall.SIGSTOP))
 	sys.awaitEvent(wire.EventWorkerHung, func(e *wire.Event) bool { return e.WorkerID == w.ID })
-	rec := sys.await(env.ID, wire.StatusCompleted)
+	rec := sys.finishAfter(env.ID, w.ID)
 	require.NotEqual(t, w.ID, rec.Worker)
 	sys.awaitEvent(wire.EventWorkerLost, func(e *wire.Event) bool { return e.WorkerID == w.ID })
 	require.ErrorIs(t, syscall.Kill(w.PID, 0), syscall.ESRCH)
@@ -145,7 +149,11 @@ func TestWorkersThatAreNoneAreReplacedWithPatience(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sys := newSystem(t)
-			sys.pool(role(name), func(c *workerpool.Config) { c.Heartbeat, c.HungAfter = 100*time.Millisecond, 500*time.Millisecond })
+			sys.pool(role(name), func(c *workerpool.Config) {
+				if name == "silent" {
+					c.HungAfter = 500 * time.Millisecond
+				}
+			})
 			waits := sys.awaitEvent(wire.EventWorkerLost, func(e *wire.Event) bool { return e.WorkerID == "worker-4" })
 			require.Contains(t, waits.Data.Reason, "several ended at once")
 			first := sys.awaitEvent(wire.EventWorkerLost, func(e *wire.Event) bool { return e.WorkerID == "worker-1" })
@@ -168,7 +176,7 @@ func TestAPoisonousTaskEndsAndItsNeighboursComplete(t *testing.T) {
 	sys.pool()
 	var good []*wire.Envelope
 	for range 3 {
-		good = append(good, sys.task("sleep", 1000))
+		good = append(good, sys.task("sleep", 3000))
 	}
 	sys.submit(good...)
 	for _, env := range good {
@@ -204,7 +212,7 @@ func TestCrashesOfEarlierAttemptsCount(t *testing.T) {
 	start.Fence = 11
 	sys.publishEvent(wire.NewEvent(wire.Event{Event: wire.EventStarted, TaskID: env.ID, Attempt: 1, Data: start}))
 	sys.publishEvent(wire.NewEvent(wire.Event{Event: wire.EventFailed, TaskID: env.ID, Attempt: 1, Data: wire.EventData{
-		Fence: 11, Final: wire.Ptr(false), Error: &wire.TaskError{At: wire.Now(), Attempt: 1, Code: wire.CodeHandler}, NextAttemptAt: wire.Now(),
+		Fence: 11, Final: new(false), Error: &wire.TaskError{At: wire.Now(), Attempt: 1, Code: wire.CodeHandler}, NextAttemptAt: wire.Now(),
 	}}))
 	env.Attempt, env.Retries, env.After = 2, 1, 11
 	sys.lane(env)
@@ -269,13 +277,20 @@ func TestATaskThatRunsElsewhereIsLeftAlone(t *testing.T) {
 	sys := newSystem(t)
 	sys.pool(func(c *workerpool.Config) { c.Queues = []string{"other"} })
 	sys.pool()
-	env := sys.task("sleep", 2500)
+	env := sys.task("finishes", nil)
 	sys.submit(env)
-	sys.await(env.ID, wire.StatusInProgress)
+	sys.workerOf(env.ID)
 	twin := *env
 	twin.Task.Queue = "other"
 	sys.lane(&twin, wire.HeaderCheck)
-	rec := sys.await(env.ID, wire.StatusCompleted)
+	natstest.Eventually(t, func() error {
+		c, err := sys.js.Consumer(context.Background(), wire.StreamReady, wire.LaneConsumer("other", wire.PriorityMedium))
+		if err == nil && c.CachedInfo().Delivered.Consumer < 3 {
+			err = fmt.Errorf("delivered %d times", c.CachedInfo().Delivered.Consumer)
+		}
+		return err
+	})
+	rec := sys.finishAfter(env.ID, "")
 	sys.awaitAcknowledged()
 	require.Equal(t, rec, sys.record(env.ID))
 	require.Equal(t, []wire.EventName{wire.EventSubmitted, wire.EventStarted, wire.EventCompleted}, sys.names(env.ID))
@@ -320,13 +335,13 @@ func natsPull(sys *system) (*nats.Msg, error) {
 func TestTasksAreHandedBackWhenThePoolStops(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
-	first := sys.pool(func(c *workerpool.Config) { c.Drain = 500 * time.Millisecond })
-	short, long := sys.task("sleep", 300), sys.task("sleep", 60_000)
+	first := sys.pool(func(c *workerpool.Config) { c.Drain = 5 * time.Second })
+	short, long := sys.task("sleep", 1000), sys.task("sleep", 60_000)
 	sys.submit(short, long)
+	sys.awaitEvent(wire.EventStarted, func(e *wire.Event) bool { return e.TaskID == short.ID })
 	w := sys.workerOf(long.ID)
-	sys.await(short.ID, wire.StatusInProgress)
 	require.NoError(t, first.Stop(t.Context()))
-	require.Equal(t, wire.StatusCompleted, sys.await(short.ID, wire.StatusCompleted).Status)
+	require.Equal(t, wire.FirstFence(1), sys.await(short.ID, wire.StatusCompleted).Fence)
 	rec := sys.await(long.ID, wire.StatusPending)
 	require.Equal(t, 0, rec.Meta.Crashes)
 	require.Contains(t, sys.names(long.ID), wire.EventReassigned)
@@ -356,20 +371,20 @@ func TestALostLeaseStopsTheTask(t *testing.T) {
 	require.Equal(t, 0, rec.Meta.Crashes)
 	reassigned := sys.awaitEvent(wire.EventReassigned, func(e *wire.Event) bool { return e.TaskID == env.ID })
 	require.Equal(t, wire.ReasonLease, reassigned.Data.Reason)
-	rec = sys.await(env.ID, wire.StatusCompleted)
-	require.Equal(t, wire.FirstFence(1)+1, rec.Fence)
+	sys.await(env.ID, wire.StatusCompleted)
 	sys.awaitAcknowledged()
 }
 
 func TestAShortOutageOfNATSDisturbsNothing(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
-	sys.pool(func(c *workerpool.Config) { c.Lease = 20 * time.Second })
-	env := sys.task("sleep", 2000)
+	p := sys.pool(func(c *workerpool.Config) { c.Lease = 20 * time.Second })
+	env := sys.task("finishes", nil)
 	sys.submit(env)
-	sys.await(env.ID, wire.StatusInProgress)
+	sys.awaitRunning(env.ID, "")
 	sys.s.Restart(t)
-	rec := sys.await(env.ID, wire.StatusCompleted)
+	natstest.Eventually(t, func() error { return p.Ready() })
+	rec := sys.finishAfter(env.ID, "")
 	require.Equal(t, wire.FirstFence(1), rec.Fence)
 	sys.awaitAcknowledged()
 	rec = sys.run(wire.StatusCompleted, sys.task("echo", 1))
@@ -379,8 +394,8 @@ func TestAShortOutageOfNATSDisturbsNothing(t *testing.T) {
 func TestLongTasksKeepTheirLease(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
-	sys.pool(func(c *workerpool.Config) { c.Lease = time.Second })
-	rec := sys.run(wire.StatusCompleted, sys.task("sleep", 3500))
+	sys.pool(func(c *workerpool.Config) { c.Lease = 5 * time.Second })
+	rec := sys.run(wire.StatusCompleted, sys.task("sleep", 8000))
 	require.Equal(t, wire.FirstFence(1), rec.Fence)
 	require.Equal(t, []wire.EventName{wire.EventSubmitted, wire.EventStarted, wire.EventCompleted}, sys.names(rec.ID))
 }
@@ -411,20 +426,23 @@ func TestThePoolFollowsTheDesiredSize(t *testing.T) {
 	sys.awaitWorkers("grow", func(w map[string]wire.Worker) bool { return len(w) == 3 && w["worker-3"].Status == wire.WorkerIdle })
 	var busy []*wire.Envelope
 	for range 2 {
-		busy = append(busy, sys.task("sleep", 2000))
+		busy = append(busy, sys.task("finishes", nil))
 	}
 	sys.submit(busy...)
 	for _, env := range busy {
-		sys.await(env.ID, wire.StatusInProgress)
+		sys.awaitRunning(env.ID, "")
 	}
 	desire(0, false)
 	sys.awaitWorkers("only idle ones go", func(w map[string]wire.Worker) bool { return len(w) == 2 })
 	for _, env := range busy {
+		sys.cancel(env.ID)
 		require.Equal(t, 0, sys.await(env.ID, wire.StatusCompleted).Meta.Crashes)
 	}
 	sys.awaitWorkers("shrink", func(w map[string]wire.Worker) bool { return len(w) == 0 })
 	require.Empty(t, sys.eventsOf(wire.EventWorkerLost))
-	require.Len(t, sys.eventsOf(wire.EventWorkerStop), 3)
+	for _, id := range []string{"worker-1", "worker-2", "worker-3"} {
+		sys.awaitEvent(wire.EventWorkerStop, func(e *wire.Event) bool { return e.WorkerID == id })
+	}
 
 	desire(1, true)
 	sys.awaitWorkers("grow again", func(w map[string]wire.Worker) bool { return w["worker-4"].Status == wire.WorkerIdle })
@@ -442,22 +460,23 @@ func TestOperatorsDrainAndKillWorkers(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	sys.pool()
-	env := sys.task("sleep", 1500)
+	env := sys.task("finishes", nil)
 	sys.submit(env)
 	first := sys.workerOf(env.ID)
 	sys.put(wire.WorkerCommandKey(first.ID), wire.WorkerCommand{Command: wire.CommandDrain, At: wire.Now()})
+	sys.awaitRunning(env.ID, "")
 	sys.awaitWorkers("draining", func(w map[string]wire.Worker) bool { return w[first.ID].Status == wire.WorkerDraining })
-	require.Equal(t, first.ID, sys.await(env.ID, wire.StatusCompleted).Worker)
+	require.Equal(t, first.ID, sys.finishAfter(env.ID, "").Worker)
 	sys.awaitEvent(wire.EventWorkerStop, func(e *wire.Event) bool { return e.WorkerID == first.ID })
 
-	env = sys.task("sleep", 1000)
+	env = sys.task("finishes", nil)
 	sys.submit(env)
 	second := sys.workerOf(env.ID)
 	require.NotEqual(t, first.ID, second.ID)
 	sys.put(wire.WorkerCommandKey(second.ID), wire.WorkerCommand{Command: wire.CommandKill, At: wire.Now()})
 	lost := sys.awaitEvent(wire.EventWorkerLost, func(e *wire.Event) bool { return e.WorkerID == second.ID })
 	require.Contains(t, lost.Data.Reason, "operator")
-	require.Equal(t, 1, sys.await(env.ID, wire.StatusCompleted).Meta.Crashes)
+	require.Equal(t, 1, sys.finishAfter(env.ID, second.ID).Meta.Crashes)
 }
 
 func TestPresence(t *testing.T) {
@@ -468,15 +487,17 @@ func TestPresence(t *testing.T) {
 		one := w["worker-1"]
 		return one.Status == wire.WorkerIdle && one.MemoryMb != nil && *one.MemoryMb > 1 && one.CPUPercent != nil && one.Concurrency == 2
 	})
-	env := sys.task("sleep", 1500)
+	env := sys.task("finishes", nil)
 	sys.submit(env)
 	sys.awaitWorkers("active", func(w map[string]wire.Worker) bool {
 		one := w["worker-1"]
 		return one.Status == wire.WorkerActive && one.AssignedTasks == 1 && one.Tasks[0] == env.ID && one.Instance == p.Instance()
 	})
-	sys.submit(sys.task("sleep", 1500))
+	second := sys.task("finishes", nil)
+	sys.submit(second)
 	sys.awaitWorkers("busy", func(w map[string]wire.Worker) bool { return w["worker-1"].Status == wire.WorkerBusy })
-	sys.await(env.ID, wire.StatusCompleted)
+	sys.finishAfter(env.ID, "")
+	sys.finishAfter(second.ID, "")
 	sys.awaitWorkers("counted", func(w map[string]wire.Worker) bool { return w["worker-1"].Completed == 2 })
 	kv, err := sys.js.KeyValue(t.Context(), wire.BucketWorkers)
 	require.NoError(t, err)
@@ -489,7 +510,7 @@ func TestPresence(t *testing.T) {
 		if err := json.Unmarshal(e.Value(), &in); err != nil {
 			return err
 		}
-		if in.Running != 1 || in.Slots != 2 || in.Finished != 2 || in.BusyMs < 3000 || in.Concurrency != 2 || in.ScaleTargetMs != 5000 {
+		if in.Running != 1 || in.Slots != 2 || in.Finished != 2 || in.BusyMs < 100 || in.Concurrency != 2 || in.ScaleTargetMs != 5000 {
 			return fmt.Errorf("instance: %s", e.Value())
 		}
 		return nil

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/topology"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // ensureLanes makes the lanes of the pool's queues, paused where their queue is.
@@ -83,13 +85,36 @@ func (p *Pool) listen(ctx context.Context, l *parts) error {
 		}
 		l.subs = append(l.subs, s)
 	}
+	control, err := p.cfg.JS.Stream(ctx, wire.StreamControl)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", wire.StreamControl, err)
+	}
+	l.heard.Store(control.CachedInfo().State.LastSeq)
+	return p.followCancels(ctx, l)
+}
+
+// followCancels reads cancels from behind the last one heard. It is begun anew after each
+// reconnection: a consumer for new messages only would miss those of the meantime.
+func (p *Pool) followCancels(ctx context.Context, l *parts) error {
+	if l.control != nil {
+		l.control.Stop()
+		<-l.control.Closed()
+		l.control = nil
+	}
 	c, err := p.cfg.JS.OrderedConsumer(ctx, wire.StreamControl, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{wire.SubjectCancelAll, wire.SubjectRequestCancel}, DeliverPolicy: jetstream.DeliverNewPolicy,
+		FilterSubjects: []string{wire.SubjectCancelAll, wire.SubjectRequestCancel},
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: l.heard.Load() + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("follow cancels: %w", err)
 	}
-	if l.control, err = c.Consume(l.runner.Control); err != nil {
+	l.control, err = c.Consume(func(m jetstream.Msg) {
+		if meta, err := m.Metadata(); err == nil {
+			l.heard.Store(meta.Sequence.Stream)
+		}
+		l.runner.Control(m)
+	})
+	if err != nil {
 		return fmt.Errorf("follow cancels: %w", err)
 	}
 	return nil
@@ -154,11 +179,15 @@ func (p *Pool) connected(ctx context.Context, l *parts) {
 	defer cancel()
 	var again parts
 	if err := p.ensure(one, &again); err != nil {
-		p.warn(ctx, "streams and lanes cannot be made sure of", err)
+		p.cfg.Log.WarnContext(ctx, "streams and lanes cannot be made sure of yet", obs.Err(err))
+		return
+	}
+	if err := p.followCancels(one, l); err != nil {
+		p.cfg.Log.WarnContext(ctx, "cancels are not heard yet", obs.Err(err))
 		return
 	}
 	if err := p.learnEpoch(one, l); err != nil {
-		p.warn(ctx, "the server's epoch is not known", err)
+		p.cfg.Log.WarnContext(ctx, "the server's epoch is not known yet", obs.Err(err))
 		return
 	}
 	p.ready.Store(true)

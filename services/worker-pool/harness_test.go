@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
 	workerpool "github.com/batuta-tasks/batuta/services/worker-pool"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
 )
 
 const patience = 30 * time.Second
@@ -255,7 +256,7 @@ func (sys *system) config(change ...func(*workerpool.Config)) workerpool.Config 
 	exe, err := os.Executable()
 	require.NoError(sys.t, err)
 	c := workerpool.Config{
-		Command: []string{exe}, Env: append(os.Environ(), envRole+"=worker"), Min: 1, Max: 4, Lease: 2 * time.Second,
+		Command: []string{exe}, Env: append(os.Environ(), envRole+"=worker"), Min: 1, Max: 4, Lease: 10 * time.Second,
 		Heartbeat: 200 * time.Millisecond, HungAfter: 10 * time.Second, CancelGrace: 200 * time.Millisecond, Drain: 10 * time.Second,
 		TempDir: sys.t.TempDir(), Log: obs.NewTestLogger(sys.t.Output()),
 	}
@@ -297,13 +298,32 @@ func timeout(ms int64) func(*wire.Envelope) {
 	return func(e *wire.Envelope) { e.Task.TimeoutMs = ms }
 }
 
-// names lists the events of a task.
+// names lists the events of a task but its progress.
 func (sys *system) names(id string) []wire.EventName {
 	var names []wire.EventName
 	for _, e := range sys.of(id) {
-		names = append(names, e.Event)
+		if e.Event != wire.EventProgress {
+			names = append(names, e.Event)
+		}
 	}
 	return names
+}
+
+// awaitRunning waits until the handler of a task of the type finishes runs, in another
+// worker than before.
+func (sys *system) awaitRunning(id, before string) {
+	sys.t.Helper()
+	sys.awaitThat(id, func(r *wire.Record) bool {
+		return r.Status == wire.StatusInProgress && r.Worker != before && r.Progress != nil
+	})
+}
+
+// finishAfter ends a task of the type finishes once it runs in another worker than before.
+func (sys *system) finishAfter(id, before string) *wire.Record {
+	sys.t.Helper()
+	sys.awaitRunning(id, before)
+	sys.cancel(id)
+	return sys.await(id, wire.StatusCompleted)
 }
 
 // startOrder lists so many tasks in the order of their starts.

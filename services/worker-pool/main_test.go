@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/worker"
 	"go.uber.org/goleak"
+
+	"github.com/batuta-tasks/batuta/shared/worker"
 )
 
 // envRole makes this test binary a worker process, or a pool process of its own.
@@ -61,7 +62,11 @@ func testMux() *worker.Mux {
 		}
 	})
 	m.Handle("obstinate", func(context.Context, *worker.Task) (any, error) { select {} })
-	m.Handle("finishes", func(ctx context.Context, _ *worker.Task) (any, error) { <-ctx.Done(); return "finished", nil })
+	m.Handle("finishes", func(ctx context.Context, t *worker.Task) (any, error) {
+		t.Progress(1, "running")
+		<-ctx.Done()
+		return "finished", nil
+	})
 	m.Handle("fail", func(_ context.Context, t *worker.Task) (any, error) {
 		return nil, fmt.Errorf("attempt %d", t.Attempt)
 	})
@@ -88,7 +93,7 @@ func testMux() *worker.Mux {
 	})
 	m.Handle("env", func(context.Context, *worker.Task) (any, error) { return os.Environ(), nil })
 	m.Handle("pid", func(context.Context, *worker.Task) (any, error) { return os.Getpid(), nil })
-	// crash-on-first ends its process, but only where its file does not say that it did.
+	// crash-once ends its process, but only where its file does not say that it did.
 	m.Handle("crash-once", func(_ context.Context, t *worker.Task) (any, error) {
 		var file string
 		if err := t.Bind(&file); err != nil {
@@ -96,7 +101,7 @@ func testMux() *worker.Mux {
 		}
 		f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
-			return t.Fence, nil
+			return t.Fence, nil //nolint:nilerr // it crashed before
 		}
 		_ = f.Close()
 		os.Exit(9)

@@ -16,6 +16,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/claim"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/lease"
@@ -24,12 +28,8 @@ import (
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/run"
 	"github.com/batuta-tasks/batuta/shared/lifecycle"
 	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // Pool is one process of a pool.
@@ -51,16 +51,17 @@ type parts struct {
 	// reconnects of the connection when all was made sure of.
 	reconnects uint64
 
-	events    *natsx.Events
-	records   *natsx.Records
-	keeper    *lease.Keeper
-	runner    *run.Runner
-	fleet     *fleet.Fleet
-	claims    *claim.Loop
-	board     *presence.Board
+	events  *natsx.Events
+	records *natsx.Records
+	keeper  *lease.Keeper
+	runner  *run.Runner
+	fleet   *fleet.Fleet
+	claims  *claim.Loop
+	board   *presence.Board
+	// control follows cancels, and heard is the sequence of the last one.
 	control   jetstream.ConsumeContext
+	heard     atomic.Uint64
 	subs      []*nats.Subscription
-	statuses  chan nats.Status
 	noClaims  context.CancelFunc
 	claimsEnd chan struct{}
 }
@@ -117,7 +118,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	}
 	p.live = l
 	p.ready.Store(true)
-	p.run(l)
+	p.run(l) //nolint:contextcheck // what runs outlives the start
 	return nil
 }
 
@@ -316,11 +317,4 @@ func (p *Pool) nextWorkerID(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("take a worker number: %w", err)
 	}
 	return fmt.Sprintf("worker-%d", n), nil
-}
-
-// warn logs what went wrong in the background, unless the pool stops.
-func (p *Pool) warn(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
-		p.cfg.Log.WarnContext(ctx, what, obs.Err(err))
-	}
 }

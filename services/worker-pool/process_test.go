@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
 	workerpool "github.com/batuta-tasks/batuta/services/worker-pool"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
 )
 
 // envURL tells a pool process where NATS is.
@@ -124,7 +125,7 @@ func TestAStoppedPoolGivesUpWhatItHeld(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	pool := sys.poolProcess()
-	env := sys.task("sleep", 2500)
+	env := sys.task("sleep", 4000)
 	sys.submit(env)
 	first := sys.await(env.ID, wire.StatusInProgress)
 	require.NoError(t, pool.Process.Signal(syscall.SIGSTOP))

@@ -10,10 +10,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Beat tells that a service process is alive, and makes streams and buckets again where

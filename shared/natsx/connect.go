@@ -148,8 +148,7 @@ func atLeast(version, least string) bool {
 
 // codeOf is the JetStream error code in err, 0 where there is none.
 func codeOf(err error) jetstream.ErrorCode {
-	var ae *jetstream.APIError
-	if errors.As(err, &ae) {
+	if ae, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return ae.ErrorCode
 	}
 	return 0

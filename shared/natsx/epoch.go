@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Epoch is since when the server that js is connected to is known to run: a server has a

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Events publishes events, gathered into arrays, in the order they were handed in.

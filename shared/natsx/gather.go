@@ -22,7 +22,7 @@ type Gather[T, R any] struct {
 	closed bool
 	wake   chan struct{}
 	done   chan struct{}
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // it is the life of the goroutine, not of a call
 	cancel context.CancelFunc
 }
 
@@ -35,7 +35,7 @@ type gathered[T, R any] struct {
 // returns as many results as there are items, or an error that all of them get. It should
 // not return before the outcome is known, and end when ctx does.
 func NewGather[T, R any](maxCount, maxBytes int, size func(T) int, write func(context.Context, []T) ([]R, error)) *Gather[T, R] {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // cancelled by Close
 	g := &Gather[T, R]{
 		maxCount: maxCount, maxBytes: maxBytes, size: size, write: write,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), ctx: ctx, cancel: cancel,

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Records reads task records, with or without the barrier.
@@ -86,9 +88,7 @@ func (r *Records) behind(ctx context.Context, last uint64, ids []string, out map
 		}
 		pos, found, err := r.get(ctx, ids)
 		if err == nil && pos.Seq >= last { // on three replicas the answer may lag behind the watch
-			for id, rec := range found {
-				out[id] = rec
-			}
+			maps.Copy(out, found)
 			return nil
 		}
 		if stop := pause(ctx, try); stop != nil {
@@ -136,9 +136,7 @@ func (r *Records) Get(ctx context.Context, ids ...string) (map[string]*wire.Reco
 		if err != nil {
 			return nil, err
 		}
-		for id, rec := range found {
-			out[id] = rec
-		}
+		maps.Copy(out, found)
 	}
 	return out, nil
 }

@@ -12,14 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/lifecycle"
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/obs"
-	"github.com/batuta-tasks/batuta/shared/settings"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
+
+	"github.com/batuta-tasks/batuta/shared/lifecycle"
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/settings"
 )
 
 // Service is a service that can say whether it can do its work now.
@@ -113,7 +114,7 @@ func serve(ctx context.Context, spec Spec, s *settings.Settings, stderr io.Write
 		return exitUsage
 	}
 	for _, w := range s.Warnings {
-		log.Warn(w)
+		log.Warn("unknown setting", "warning", w)
 	}
 	nc, err := natsx.Connect(ConnectOptions(s, spec.Name, log))
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Options of Ensure.
@@ -149,10 +150,11 @@ func raced(err error) bool {
 	return errors.As(err, &ae) && ae.ErrorCode == 10049
 }
 
-// insufficient tells whether the server refused because the bytes are not there (10023, 10047, 10028).
+// insufficient tells whether the server refused because the bytes are not there (10023, 10047,
+// 10028; of a cluster 10005: no server has room).
 func insufficient(err error) bool {
 	var ae *jetstream.APIError
-	return errors.As(err, &ae) && slices.Contains([]jetstream.ErrorCode{10023, 10047, 10028}, ae.ErrorCode)
+	return errors.As(err, &ae) && slices.Contains([]jetstream.ErrorCode{10005, 10023, 10047, 10028}, ae.ErrorCode)
 }
 
 func ensureAll(ctx context.Context, js jetstream.JetStream, budget int64, replicas int) error {

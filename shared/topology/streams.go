@@ -4,8 +4,9 @@ package topology
 import (
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Sizes that do not follow from the disk.

@@ -5,12 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natstest"
-	"github.com/batuta-tasks/batuta/shared/topology"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func TestEnsureByManyAtOnce(t *testing.T) {

@@ -24,9 +24,9 @@ func TestPolicies(t *testing.T) {
 		}
 		require.Equal(t, b.Delay("a", 100), b.Delay("b", 100), "no jitter, no difference")
 	}
-	cap := wire.Backoff{Policy: wire.BackoffExponential, BaseMs: 86_400_000, MaxMs: 86_400_000}
+	longest := wire.Backoff{Policy: wire.BackoffExponential, BaseMs: 86_400_000, MaxMs: 86_400_000}
 	for _, n := range []int{1, 64, 100, 1100, 1 << 30} {
-		require.Equal(t, 24*time.Hour, cap.Delay("a", n))
+		require.Equal(t, 24*time.Hour, longest.Delay("a", n))
 	}
 	require.Equal(t, 5*time.Millisecond, wire.Backoff{Policy: wire.BackoffFixed, BaseMs: 70_000, MaxMs: 5}.Delay("a", 1))
 }

@@ -134,7 +134,9 @@ func FuzzDecodeEvents(f *testing.F) {
 			pos, err := wire.ParsePosition(events[i].Seq)
 			require.NoError(t, err)
 			require.Equal(t, wire.Position{Seq: 1042, Index: i}, pos)
-			require.NotEmpty(t, wire.Describe(&events[i])+string(events[i].Event)+"-")
+			if events[i].Event != "" {
+				require.NotEmpty(t, wire.Describe(&events[i]))
+			}
 			for _, one := range wire.Split(&events[i]) {
 				rec, _, _ = foldPurely(t, rec, one, pos)
 			}

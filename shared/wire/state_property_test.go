@@ -113,8 +113,6 @@ func TestArbitraryEventsDoNoHarm(t *testing.T) {
 	})
 }
 
-// An envelope carries all that the record of its task needs: a start built of it makes the
-// record that its submission makes.
 func TestEnvelopesSurviveTheirTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

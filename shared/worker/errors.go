@@ -35,8 +35,7 @@ func (e *CancelError) Error() string {
 // Reason says why a task's context is done: "cancelled", "timeout" or "deadline"; empty
 // while it is not, or where it is done for another reason.
 func Reason(ctx context.Context) string {
-	var c *CancelError
-	if errors.As(context.Cause(ctx), &c) {
+	if c, ok := errors.AsType[*CancelError](context.Cause(ctx)); ok {
 		return c.Reason
 	}
 	return ""
@@ -99,14 +98,12 @@ type Failure struct {
 // FailureOf reads an error that a handler returned.
 func FailureOf(err error) Failure {
 	f := Failure{Message: clip(err.Error()), Retryable: true}
-	var p permanentError
-	if errors.As(err, &p) {
+	if _, ok := errors.AsType[permanentError](err); ok {
 		f.Retryable = false
 		return f
 	}
-	var r retryError
-	if errors.As(err, &r) {
-		f.RetryAfterMs = wire.Ptr(r.after.Milliseconds())
+	if r, ok := errors.AsType[retryError](err); ok {
+		f.RetryAfterMs = new(r.after.Milliseconds())
 	}
 	return f
 }

@@ -37,7 +37,7 @@ func program() *worker.Worker {
 	w := worker.New(worker.Options{})
 	early := os.Stdout
 	w.Handle("print", func(context.Context, *worker.Task) (any, error) {
-		fmt.Println("this goes to stderr")
+		fmt.Println("this goes to stderr") //nolint:forbidigo // what a handler must not break by
 		fmt.Fprintln(early, "and so does this")
 		c := exec.Command("sh", "-c", "echo and this; cat")
 		c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -74,11 +74,11 @@ func start(t *testing.T, w func(*worker.Options) *worker.Worker) (*pool, wire.Li
 	wk := w(&o)
 	go func() {
 		err := wk.Run(context.Background())
-		outW.Close() //nolint:errcheck // never fails
+		outW.Close()
 		p.done <- err
 	}()
 	t.Cleanup(func() {
-		inW.Close() //nolint:errcheck // never fails
+		inW.Close()
 		for range p.lines {
 		}
 	})

@@ -68,7 +68,7 @@ func TestABrokenPipeEndsTheProcess(t *testing.T) {
 	cmd.Env = append(os.Environ(), envProgram+"=1", "BATUTA_HEARTBEAT_MS=20")
 	in, err := cmd.StdinPipe() // stays open: only stdout breaks
 	require.NoError(t, err)
-	defer in.Close() //nolint:errcheck // of a process that ended
+	defer in.Close()
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

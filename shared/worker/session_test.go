@@ -60,8 +60,8 @@ func TestATaskArrivesWholeAndItsResultKeepsItsDigits(t *testing.T) {
 	l := p.next()
 	require.Equal(t, wire.OpResult, l.Op)
 	require.Equal(t, "x", l.ID)
-	require.Equal(t, `{"attempt":3,"fence":9007199254740993,"id":"x","payload":{"n":1.10,"big":12345678901234567890},`+
-		`"tags":{"k":"v"},"timeout":"1.5s","type":"a"}`, string(l.Result))
+	require.JSONEq(t, `{"attempt":3,"fence":9007199254740993,"id":"x","payload":{"n":1.10,"big":12345678901234567890},`+
+		`"tags":{"k":"v"},"timeout":"1.5s","type":"a"}`, l.Result)
 }
 
 func TestPayloadsInFiles(t *testing.T) {
@@ -97,7 +97,7 @@ func TestErrorsOfHandlers(t *testing.T) {
 		Name  string `json:"name"`
 		Count int    `json:"count"`
 	}
-	var bind = func(_ context.Context, k *worker.Task) (any, error) { return nil, k.Bind(new(in)) }
+	bind := func(_ context.Context, k *worker.Task) (any, error) { return nil, k.Bind(new(in)) }
 	cases := map[string]struct {
 		h       worker.Handler
 		payload string
@@ -117,7 +117,7 @@ func TestErrorsOfHandlers(t *testing.T) {
 			h: func(context.Context, *worker.Task) (any, error) {
 				return nil, worker.RetryAfter(2*time.Second, errTest)
 			},
-			want: wire.LineFromWorker{Message: "it broke", Retryable: true, RetryAfterMs: wire.Ptr(int64(2000))},
+			want: wire.LineFromWorker{Message: "it broke", Retryable: true, RetryAfterMs: new(int64(2000))},
 		},
 		"unknown key": {
 			h: bind, payload: `{"name":"x","cuont":1}`,
@@ -288,7 +288,7 @@ func TestTheEndOfTheContextDrains(t *testing.T) {
 	p.read(outR)
 	go func() {
 		err := w.Run(ctx)
-		outW.Close() //nolint:errcheck // never fails
+		outW.Close()
 		p.done <- err
 	}()
 	p.next()

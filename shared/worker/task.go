@@ -110,8 +110,7 @@ func (t *Task) Bind(v any) error {
 }
 
 func bindReason(err error) string {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		field := wrong.Field
 		if field == "" {
 			field = "it"

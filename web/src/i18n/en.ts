@@ -93,7 +93,7 @@ export const en = {
   'chart.noData': 'Nothing in this window yet.',
   'chart.others': 'Others',
   'chart.time': 'Time',
-  'chart.marks': 'Marks: {scaled} scaled, {failures} lost or hung',
+  'chart.marks': 'Marks: {scaled} scaled, {failures} failed, lost or hung',
 
   'overview.events': 'Latest events',
   'overview.all': 'All events',

@@ -90,7 +90,7 @@ export const es: Record<Key, string> = {
   'chart.noData': 'Nada en esta ventana todavía.',
   'chart.others': 'Otros',
   'chart.time': 'Hora',
-  'chart.marks': 'Marcas: {scaled} de escalado, {failures} de workers perdidos o colgados',
+  'chart.marks': 'Marcas: {scaled} de escalado, {failures} de fallos y workers perdidos o colgados',
 
   'overview.events': 'Últimos eventos',
   'overview.all': 'Todos los eventos',

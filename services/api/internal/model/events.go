@@ -7,10 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // eventLog is the newest events, and those that are marked in charts.

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // fleet is who is alive, and what operators set.
@@ -196,6 +197,7 @@ func (m *Model) workers() wire.WorkersAnswer {
 			v.Tasks = []string{}
 		}
 		v.AssignedTasks = len(v.Tasks)
+		v.Status = statusOf(v)
 		out.Workers = append(out.Workers, v)
 	}
 	for id, e := range m.fleet.ended {
@@ -208,6 +210,20 @@ func (m *Model) workers() wire.WorkersAnswer {
 	slices.SortFunc(out.Workers, func(a, b wire.WorkerView) int { return compareIDs(a.ID, b.ID) })
 	slices.SortFunc(out.Ended, func(a, b wire.EndedWorker) int { return int(b.EndedAt - a.EndedAt) })
 	return out
+}
+
+// statusOf is a worker's status by the tasks it has now, where it is one of those that tell
+// how many: the heartbeat's may be older than the records.
+func statusOf(w wire.WorkerView) wire.WorkerStatus {
+	switch {
+	case w.Status != wire.WorkerIdle && w.Status != wire.WorkerActive && w.Status != wire.WorkerBusy:
+		return w.Status
+	case w.AssignedTasks == 0:
+		return wire.WorkerIdle
+	case w.AssignedTasks < w.Concurrency:
+		return wire.WorkerActive
+	}
+	return wire.WorkerBusy
 }
 
 // compareIDs puts worker-9 before worker-10.
@@ -312,7 +328,7 @@ func (m *Model) queues() []wire.QueueView {
 		}
 		var oldest wire.Time
 		if v.Depth, oldest = m.store.depth(name); oldest > 0 {
-			v.OldestWaitMs = wire.Ptr(max(int64(now-oldest), 0))
+			v.OldestWaitMs = new(max(int64(now-oldest), 0))
 		}
 		in, gone := m.rates[name].perSecond(now)
 		v.RateIn, v.RateOut = &in, &gone

@@ -136,7 +136,7 @@ func (h *hub) publish() {
 	d.Queues = diff(&h.sent.queues, queues, func(q wire.QueueView) string { return q.Name },
 		func(q wire.QueueView) wire.QueueView {
 			if q.OldestWaitMs != nil { // it grows by itself
-				q.OldestWaitMs = wire.Ptr(*q.OldestWaitMs / 1000)
+				q.OldestWaitMs = new(*q.OldestWaitMs / 1000)
 			}
 			return q
 		})

@@ -14,11 +14,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
 	"github.com/batuta-tasks/batuta/shared/lifecycle"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Config of a model.
@@ -393,6 +394,7 @@ func (m *Model) read(ctx context.Context, ids []string) (map[string]*wire.Record
 		subjects[i] = wire.KVSubject(wire.BucketTasks, id)
 	}
 	out := make(map[string]*wire.Record, len(ids))
+	accepted := m.accepted(ids) // before the bucket: a record that comes meanwhile is in one of the two
 	msgs, err := natsx.LastOf(ctx, m.cfg.JS, wire.StreamTasks, subjects)
 	if err != nil {
 		return nil, err
@@ -410,14 +412,25 @@ func (m *Model) read(ctx context.Context, ids []string) (map[string]*wire.Record
 			out[r.ID] = r
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, id := range ids {
-		if o := m.overlay[id]; o != nil && out[id] == nil {
-			out[id] = o
+	for id, r := range accepted {
+		if out[id] == nil {
+			out[id] = r
 		}
 	}
 	return out, nil
+}
+
+// accepted is what is known of those ids whose record has not been seen.
+func (m *Model) accepted(ids []string) map[string]*wire.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]*wire.Record{}
+	for _, id := range ids {
+		if r := m.overlay[id]; r != nil {
+			out[id] = r
+		}
+	}
+	return out
 }
 
 // queryTimeout bounds how long the records of one page are waited for.

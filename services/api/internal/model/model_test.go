@@ -7,14 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
 	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
 )
 
 type bench struct {
@@ -150,7 +151,7 @@ func TestWorkersOutliveTheirBucket(t *testing.T) {
 	b := setup(t)
 	w := wire.Worker{ID: "worker-1", Pool: "default", Status: wire.WorkerIdle, Concurrency: 4, LastHeartbeat: wire.Now()}
 	b.put(t, wire.BucketWorkers, w.ID, w)
-	w.ID, w.CPUPercent, w.MemoryMb, w.AssignedTasks = "worker-2", wire.Ptr(1.5), wire.Ptr(20.0), 3
+	w.ID, w.CPUPercent, w.MemoryMb, w.AssignedTasks = "worker-2", new(1.5), new(20.0), 3
 	b.put(t, wire.BucketWorkers, w.ID, w)
 	running := task("a", 1, wire.StatusInProgress)
 	running.Worker = w.ID
@@ -211,7 +212,7 @@ func TestSeriesSurviveARestart(t *testing.T) {
 			sum += n
 		}
 		require.EqualValues(t, 11, sum)
-		require.EqualValues(t, map[string]int64{"sleep": 11}, out.Types)
+		require.Equal(t, map[string]int64{"sleep": 11}, out.Types)
 		require.Len(t, out.Workers["worker-1"].CPUPercent, 24)
 		require.Len(t, out.Waiting["high"], 24)
 		require.Len(t, out.QueueLatencyMs.P50, 24)

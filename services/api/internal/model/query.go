@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )

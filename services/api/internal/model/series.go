@@ -8,8 +8,9 @@ import (
 	"sort"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // series is the kept samples, oldest first.
@@ -163,7 +164,7 @@ func (m *Model) fillStep(out *wire.Series, i, n int, before, now *wire.Totals, s
 	for _, p := range wire.Priorities {
 		var v *int64
 		if s != nil {
-			v = wire.Ptr(s.Waiting[p])
+			v = new(s.Waiting[p])
 		}
 		out.Waiting[string(p)] = append(out.Waiting[string(p)], v)
 	}
@@ -176,7 +177,7 @@ func (m *Model) fillStep(out *wire.Series, i, n int, before, now *wire.Totals, s
 			ws = wire.WorkerSeries{CPUPercent: make([]*float64, n), MemoryMb: make([]*float64, n)}
 			out.Workers[id] = ws
 		}
-		ws.CPUPercent[i], ws.MemoryMb[i] = wire.Ptr(w.CPUPercent), wire.Ptr(w.MemoryMb)
+		ws.CPUPercent[i], ws.MemoryMb[i] = new(w.CPUPercent), new(w.MemoryMb)
 	}
 }
 
@@ -184,5 +185,5 @@ func quantile(h wire.Histogram, q float64) *int64 {
 	if h.Count == 0 {
 		return nil
 	}
-	return wire.Ptr(int64(math.Round(h.Quantile(q))))
+	return new(int64(math.Round(h.Quantile(q))))
 }

@@ -93,7 +93,7 @@ func (m *Model) refresh() {
 func (m *Model) compute() wire.Stats {
 	now := wire.Now()
 	s := wire.Stats{Tasks: m.store.counts(), Uptime: m.uptime(), UpdatedAt: now}
-	for _, w := range m.fleet.workers {
+	for _, w := range m.workers().Workers {
 		switch w.Status {
 		case wire.WorkerIdle:
 			s.Workers.Idle++
@@ -104,7 +104,7 @@ func (m *Model) compute() wire.Stats {
 	}
 	before := m.series.totalsAt(now.Add(-statsWindow))
 	if d := since(m.totals.DurationMs, before.DurationMs); d.Count > 0 {
-		s.AverageExecutionTimeMs = wire.Ptr(int64(math.Round(d.Mean())))
+		s.AverageExecutionTimeMs = new(int64(math.Round(d.Mean())))
 	}
 	waits := since(m.totals.WaitMs, before.WaitMs)
 	s.QueueLatencyMs = wire.LatencyStats{P50: quantile(waits, 0.5), P99: quantile(waits, 0.99)}

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 var (
@@ -31,7 +32,7 @@ func record(n int, r *rand.Rand) *wire.Record {
 	}
 	rec.Meta.SubmitSeq = uint64(n)
 	if r.IntN(2) == 0 {
-		rec.ExecutionTimeMs = wire.Ptr(int64(r.IntN(50)))
+		rec.ExecutionTimeMs = new(int64(r.IntN(50)))
 	}
 	if rec.Status.Ended() {
 		rec.FinishedAt = rec.SubmittedAt + 1

@@ -73,7 +73,7 @@ func (d *distinct) add(value string) {
 // observe notes the longest run of leading zeros in each register.
 func (d *distinct) observe(h uint64) {
 	p := d.budget.precision
-	rank := uint8(bits.LeadingZeros64(h<<p|1<<(p-1))) + 1 //nolint:gosec // at most 61
+	rank := uint8(bits.LeadingZeros64(h<<p|1<<(p-1))) + 1
 	i := h >> (64 - p)
 	d.sketch[i] = max(d.sketch[i], rank)
 }

@@ -23,8 +23,8 @@ type files struct {
 }
 
 func spellings(dir string) []string {
-	if real, err := filepath.EvalSymlinks(dir); err == nil && real != dir {
-		return []string{dir, real}
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir {
+		return []string{dir, resolved}
 	}
 	return []string{dir}
 }
@@ -72,8 +72,7 @@ func (f *files) open(p string) (*os.File, int64, error) {
 // pathError makes a path that leaves the folder a permanent error. A file that is not
 // there may come: another task may be about to write it.
 func pathError(p string, err error) error {
-	var e *fs.PathError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
 	}
 	if strings.Contains(err.Error(), "escapes") { // os.Root's error has no name

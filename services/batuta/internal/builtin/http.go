@@ -65,8 +65,7 @@ func (b *Types) http(ctx context.Context, t *worker.Task) (any, error) {
 
 // withoutPassword keeps what a URL may hold out of the task's record.
 func withoutPassword(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err
@@ -119,7 +118,7 @@ func (in *httpInput) body() (body []byte, isText bool, err error) {
 func validHeader(name, value string) bool {
 	const others = "!#$%&'*+-.^_`|~"
 	for _, c := range name {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(others, c)) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(others, c) {
 			return false
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func TestHTTPSendsWhatIsAskedAndReturnsTheAnswer(t *testing.T) {
@@ -41,7 +39,7 @@ func TestHTTPSendsWhatIsAskedAndReturnsTheAnswer(t *testing.T) {
 	r = do(`{"method":"POST","url":"URL","body":{"n":1.10}}`)
 	require.Equal(t, `{"n":1.10}`, r.Body)
 	require.Contains(t, r.Headers["X-Seen"], "POST  application/json")
-	require.Equal(t, "", do(`{"method":"GET","url":"URL"}`).Body)
+	require.Empty(t, do(`{"method":"GET","url":"URL"}`).Body)
 }
 
 func TestHTTPAnswersThatAreNotText(t *testing.T) {
@@ -84,7 +82,7 @@ func TestHTTPFailures(t *testing.T) {
 	require.Nil(t, f.RetryAfterMs)
 	f = b.fails("http", get("/503"))
 	require.True(t, f.Retryable)
-	require.Equal(t, wire.Ptr(int64(7000)), f.RetryAfterMs)
+	require.Equal(t, new(int64(7000)), f.RetryAfterMs)
 	s.Close()
 	f = b.fails("http", strings.Replace(get("/"), "http://", "http://me:secret@", 1))
 	require.True(t, f.Retryable)

@@ -14,7 +14,7 @@ import (
 	"path"
 	"strings"
 
-	_ "golang.org/x/image/webp"
+	_ "golang.org/x/image/webp" // registers the decoder
 
 	"github.com/batuta-tasks/batuta/shared/worker"
 )

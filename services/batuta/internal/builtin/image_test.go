@@ -129,8 +129,8 @@ func furthest(a, b image.Image) (most float64) {
 func TestTransparencyTurnsWhiteInJPEG(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	clear := image.NewNRGBA(image.Rect(0, 0, 16, 16))
-	r := b.resize(map[string]any{"data": encoded(t, "png", clear), "width": 8, "format": "jpeg"})
+	transparent := image.NewNRGBA(image.Rect(0, 0, 16, 16))
+	r := b.resize(map[string]any{"data": encoded(t, "png", transparent), "width": 8, "format": "jpeg"})
 	got, err := jpeg.Decode(bytes.NewReader(r.Data))
 	require.NoError(t, err)
 	white := image.NewGray(got.Bounds())

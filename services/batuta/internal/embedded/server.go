@@ -14,10 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/obs"
-	"github.com/batuta-tasks/batuta/shared/settings"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/shirou/gopsutil/v3/disk"
+
+	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/settings"
 )
 
 // Config of the server.
@@ -166,12 +167,20 @@ func (l *logger) keep(s string) string {
 	return s
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.log.Debug(message(format, v)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(message(format, v)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error(l.keep(message(format, v))) }
-func (l *logger) Fatalf(format string, v ...any)  { l.log.Error(l.keep(message(format, v))) }
-func (l *logger) Debugf(string, ...any)           {}
-func (l *logger) Tracef(string, ...any)           {}
+func (l *logger) Noticef(format string, v ...any) {
+	l.log.Debug("NATS server", "text", message(format, v))
+}
+func (l *logger) Warnf(format string, v ...any) {
+	l.log.Warn("NATS server", "text", message(format, v))
+}
+func (l *logger) Errorf(format string, v ...any) {
+	l.log.Error("NATS server", "text", l.keep(message(format, v)))
+}
+func (l *logger) Fatalf(format string, v ...any) {
+	l.log.Error("NATS server", "text", l.keep(message(format, v)))
+}
+func (l *logger) Debugf(string, ...any) {}
+func (l *logger) Tracef(string, ...any) {}
 
 func message(format string, v []any) string { return strings.TrimSpace(fmt.Sprintf(format, v...)) }
 

@@ -13,6 +13,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/pflag"
+
 	"github.com/batuta-tasks/batuta/services/api"
 	"github.com/batuta-tasks/batuta/services/batuta/internal/embedded"
 	"github.com/batuta-tasks/batuta/services/scheduler"
@@ -23,8 +26,6 @@ import (
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/program"
 	"github.com/batuta-tasks/batuta/shared/settings"
-	"github.com/nats-io/nats.go"
-	"github.com/spf13/pflag"
 )
 
 // Name of the program in messages.
@@ -54,11 +55,13 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return 2
 	}
 	for _, w := range s.Warnings {
-		log.Warn(w)
+		log.Warn("unknown setting", "warning", w)
 	}
 	sys := New(s, log)
-	ops := obs.NewServer(obs.Config{Addr: s.OpsAddr, Log: log, Metrics: obs.NewRegistry("batuta", obs.Version),
-		Ready: func(context.Context) error { return sys.Ready() }})
+	ops := obs.NewServer(obs.Config{
+		Addr: s.OpsAddr, Log: log, Metrics: obs.NewRegistry("batuta", obs.Version),
+		Ready: func(context.Context) error { return sys.Ready() },
+	})
 	r := &lifecycle.Runner{Log: log, StopTimeout: s.Drain + 15*time.Second, Ready: func() {
 		fmt.Fprintf(stdout, "Batuta is ready: http://%s\n", sys.Addr())
 	}}

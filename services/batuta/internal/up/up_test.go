@@ -13,15 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
 	"github.com/batuta-tasks/batuta/services/batuta/internal/up"
 	"github.com/batuta-tasks/batuta/services/batuta/internal/workercmd"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/settings"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/spf13/pflag"
-	"github.com/stretchr/testify/require"
 )
 
 // The test binary is the worker process of the systems under test, too.
@@ -251,17 +252,17 @@ func TestManyTasksByPriority(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--pool-max=2", "--worker-concurrency=4")
 	var group []map[string]any
-	for i := range 1000 {
+	for i := range 400 {
 		group = append(group, map[string]any{
 			"type": "sleep", "payload": map[string]any{"ms": 1}, "priority": []string{"critical", "high", "medium", "low"}[i%4],
 		})
 	}
 	code, out := s.do(t, http.MethodPost, "/tasks", group)
 	require.Equal(t, http.StatusAccepted, code)
-	require.EqualValues(t, 1000, out["accepted"])
+	require.EqualValues(t, 400, out["accepted"])
 	natstest.Eventually(t, func() error {
 		_, page := s.do(t, http.MethodGet, "/tasks?status=completed&limit=1", nil)
-		if page["total"] != 1000.0 {
+		if page["total"] != 400.0 {
 			return fmt.Errorf("%v completed", page["total"])
 		}
 		return nil

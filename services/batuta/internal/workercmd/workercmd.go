@@ -27,7 +27,7 @@ const memoryLimit = 44 << 20
 // BATUTA_WORKER_ID. Where stdin and stdout are those of the process they are captured.
 func Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
 	if err := run(ctx, stdin, stdout, stderr, lookupIn(env)); err != nil {
-		fmt.Fprintln(stderr, "batuta worker:", err) //nolint:errcheck // nowhere else to tell it
+		fmt.Fprintln(stderr, "batuta worker:", err)
 		return 1
 	}
 	return 0

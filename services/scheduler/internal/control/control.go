@@ -44,14 +44,14 @@ func New(c *core.Core, p *pull.Puller) *Control {
 	return &Control{core: c, puller: p, busy: map[string]int{}, last: map[uint64]uint64{}}
 }
 
-// Run works until pulling ends and what is in hand is done, at the latest when work ends.
-func (c *Control) Run(pulling, work context.Context) {
+// Run works until pulling has ended and what is in hand is done, or ctx ends.
+func (c *Control) Run(ctx context.Context) {
 	for {
-		msgs, err := c.puller.Next(pulling, takeMost)
+		msgs, err := c.puller.Next(ctx, takeMost)
 		for _, some := range c.apart(msgs) {
-			c.carryOut(work, some)
+			c.carryOut(ctx, some)
 		}
-		if err != nil && len(msgs) == 0 {
+		if err != nil {
 			break
 		}
 	}

@@ -41,12 +41,12 @@ func New(c *core.Core, p *pull.Puller, tick func()) *Due {
 	return &Due{core: c, puller: p, tick: tick}
 }
 
-// Run works until pulling ends and what is in hand is done, at the latest when work ends.
-func (d *Due) Run(pulling, work context.Context) {
+// Run works until pulling has ended and what is in hand is done, or ctx ends.
+func (d *Due) Run(ctx context.Context) {
 	for {
-		msgs, err := d.puller.Next(pulling, takeMost)
-		d.take(work, msgs)
-		if err != nil && len(msgs) == 0 {
+		msgs, err := d.puller.Next(ctx, takeMost)
+		d.take(ctx, msgs)
+		if err != nil {
 			break
 		}
 	}

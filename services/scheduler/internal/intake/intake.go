@@ -18,8 +18,11 @@ import (
 )
 
 const (
-	// takeMost is how many submissions are looked at together.
-	takeMost = 500
+	// takeMost is how many submissions are looked at together, takeBytes how large they are.
+	takeMost  = 500
+	takeBytes = 512 << 10
+	// tasksMost bounds the tasks in hand: more would only be held up by the disk.
+	tasksMost = 20000
 	// slowMost bounds the submissions whose payload is being moved.
 	slowMost = 8
 	// retryDelay is how long a submission rests that could not be dealt with.
@@ -45,26 +48,32 @@ type Intake struct {
 	core *core.Core
 	slow chan struct{}
 	work sync.WaitGroup
+	// tasks in hand; freed is signalled when some are done.
+	tasks atomic.Int64
+	freed chan struct{}
 
 	checker *checker
 }
 
 // New makes an intake.
 func New(cfg Config) *Intake {
-	in := &Intake{cfg: cfg, core: cfg.Core, slow: make(chan struct{}, slowMost)}
+	in := &Intake{cfg: cfg, core: cfg.Core, slow: make(chan struct{}, slowMost), freed: make(chan struct{}, 1)}
 	in.checker = newChecker(in)
 	return in
 }
 
-// Run deals with submissions until pulling ends. Work outlives pulling: it is under the
-// context work, which ends when there is no more time to finish.
-func (in *Intake) Run(pulling, work context.Context) {
+// Run deals with submissions until pulling has ended and what is in hand is done, or ctx
+// ends.
+func (in *Intake) Run(ctx context.Context) {
 	for {
-		msgs, err := in.cfg.Puller.Next(pulling, takeMost)
-		if len(msgs) > 0 {
-			in.take(work, msgs)
+		msgs, err := in.cfg.Puller.Next(ctx, takeMost)
+		for len(msgs) > 0 {
+			n := together(msgs)
+			in.await(ctx)
+			in.take(ctx, msgs[:n])
+			msgs = msgs[n:]
 		}
-		if err != nil && len(msgs) == 0 {
+		if err != nil {
 			break
 		}
 	}
@@ -72,11 +81,35 @@ func (in *Intake) Run(pulling, work context.Context) {
 	in.work.Wait()
 }
 
+// together is how many of the messages to look at now.
+func together(msgs []*pull.Msg) int {
+	bytes := 0
+	for i, m := range msgs {
+		if bytes += len(m.Data()); i > 0 && bytes > takeBytes {
+			return i
+		}
+	}
+	return len(msgs)
+}
+
+// await waits while too many tasks are in hand.
+func (in *Intake) await(ctx context.Context) {
+	for in.tasks.Load() >= tasksMost {
+		select {
+		case <-in.freed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // delivery is a submission in hand, acknowledged once all that it asked for is stored.
 type delivery struct {
-	msg  *pull.Msg
-	left atomic.Int32
-	fail atomic.Bool
+	in    *Intake
+	msg   *pull.Msg
+	tasks int64
+	left  atomic.Int32
+	fail  atomic.Bool
 }
 
 func (d *delivery) done(err error) {
@@ -85,6 +118,11 @@ func (d *delivery) done(err error) {
 	}
 	if d.left.Add(-1) != 0 {
 		return
+	}
+	d.in.tasks.Add(-d.tasks)
+	select {
+	case d.in.freed <- struct{}{}:
+	default:
 	}
 	if d.fail.Load() {
 		d.msg.Nak(retryDelay)
@@ -110,9 +148,12 @@ type task struct {
 func (in *Intake) take(ctx context.Context, msgs []*pull.Msg) {
 	b := &batch{in: in}
 	for _, m := range msgs {
-		d := &delivery{msg: m}
+		d := &delivery{in: in, msg: m}
 		d.left.Store(1) // held by this loop, so that nothing is acknowledged half way
-		for _, t := range in.decode(d) {
+		tasks := in.decode(d)
+		d.tasks = int64(len(tasks))
+		in.tasks.Add(d.tasks)
+		for _, t := range tasks {
 			in.sort(ctx, b, t)
 		}
 		b.all = append(b.all, d)

@@ -16,10 +16,10 @@ type Msg struct {
 	Deliveries uint64
 	// Stored is when the stream took the message.
 	Stored time.Time
-	// asked is when the pull was sent that brought the message: the ack wait may have begun then.
-	asked time.Time
-	// extended is guarded by the puller's lock.
-	extended time.Time
+	// asked is when the pull was sent that brought the message, or the last extension that was
+	// answered in time: the ack wait may have begun then. extended is when the last extension
+	// was sent. Both are guarded by the puller's lock.
+	asked, extended time.Time
 }
 
 // Subject the message was published to.
@@ -31,9 +31,13 @@ func (m *Msg) Header(name string) string { return m.raw.Header.Get(name) }
 // Data is the body.
 func (m *Msg) Data() []byte { return m.raw.Data }
 
-// Stale tells whether the ack wait may have run out by half, so that somebody else may soon
+// Stale tells whether the ack wait may be about to run out, so that somebody else may soon
 // hold the message too: a process that was stopped for a while wakes up with such ones.
-func (m *Msg) Stale() bool { return time.Since(m.asked) > m.p.cfg.AckWait/2 }
+func (m *Msg) Stale() bool {
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
+	return time.Since(m.asked) > m.p.cfg.AckWait*3/4
+}
 
 // Ack ends the hold. An acknowledgement that gets lost brings the message again.
 func (m *Msg) Ack() {

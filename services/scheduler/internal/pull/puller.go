@@ -8,6 +8,7 @@ package pull
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ type Config struct {
 	Batch int
 	// MaxHeld is how many may be held before no more are asked for.
 	MaxHeld int
+	// MaxBytes is the same in bytes; 0 is 8 MiB. It bounds single pulls too, by the mean size.
+	MaxBytes int
 	// AckWait is the consumer's; what is held is extended in time.
 	AckWait time.Duration
 	// Blocked tells that nothing should be taken at present; may be nil.
@@ -43,34 +46,53 @@ type Puller struct {
 	mu    sync.Mutex
 	queue []*Msg
 	held  map[*Msg]struct{}
+	// bytes of what is held, and the mean size of a message.
+	bytes int
+	mean  float64
+	// pledges are extensions that have no answer yet, by their reply subject.
+	pledges map[string]pledge
+	inbox   string
 	// asked, left and reply are of the pull that is under way; left is 0 where none is.
 	asked time.Time
 	left  int
 	reply string
 	count uint64
 
-	arrived chan struct{}
-	freed   chan struct{}
-	ended   chan string
-	kicked  chan struct{}
+	arrived  chan struct{}
+	freed    chan struct{}
+	ended    chan string
+	kicked   chan struct{}
+	finished chan struct{}
 }
+
+// pledge is an extension under way.
+type pledge struct {
+	m    *Msg
+	sent time.Time
+}
+
+const bytesDefault = 8 << 20
 
 // blockedPoll is how often a blocked puller looks whether it may go on.
 const blockedPoll = 20 * time.Millisecond
 
 // New makes a puller; Run makes it work.
 func New(cfg Config) *Puller {
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = bytesDefault
+	}
 	return &Puller{
-		cfg: cfg, held: map[*Msg]struct{}{},
+		cfg: cfg, held: map[*Msg]struct{}{}, pledges: map[string]pledge{}, inbox: cfg.JS.Conn().NewInbox(),
 		arrived: make(chan struct{}, 1), freed: make(chan struct{}, 1), ended: make(chan string, 1), kicked: make(chan struct{}, 1),
+		finished: make(chan struct{}),
 	}
 }
 
-// Run pulls and extends until ctx ends, and returns when nothing more will arrive.
+// Run pulls until ctx ends, and returns when nothing more will arrive. It may run once.
 func (p *Puller) Run(ctx context.Context) {
-	inbox := p.cfg.JS.Conn().NewInbox()
+	defer close(p.finished)
 	closed := make(chan struct{})
-	sub, err := p.cfg.JS.Conn().Subscribe(inbox+".*", p.receive)
+	sub, err := p.cfg.JS.Conn().Subscribe(p.inbox+".*", p.receive)
 	if err != nil {
 		return // the connection is closed for good
 	}
@@ -78,13 +100,14 @@ func (p *Puller) Run(ctx context.Context) {
 	_ = sub.SetPendingLimits(-1, -1)
 	for ctx.Err() == nil {
 		if p.mayAsk() {
-			p.ask(inbox)
+			p.ask()
 			p.await(ctx)
 		} else {
 			wait(ctx, p.freed, blockedPoll)
 		}
 	}
-	// Draining, where unsubscribing would strand what is on its way until the ack wait.
+	// No pull is under way: ending one would strand what the server has on its way to us
+	// until the ack wait, also by draining.
 	if sub.Drain() == nil {
 		select {
 		case <-closed:
@@ -107,8 +130,11 @@ func (p *Puller) Extend(ctx context.Context) {
 	}
 }
 
-// Next waits for messages and returns up to most of those that have arrived; an error only
-// when ctx ends.
+// ErrEnded is returned by Next when Run has ended and everything it brought is taken.
+var ErrEnded = errors.New("pulling has ended")
+
+// Next waits for messages and returns up to most of those that have arrived, or an error:
+// ErrEnded, or that ctx ended.
 func (p *Puller) Next(ctx context.Context, most int) ([]*Msg, error) {
 	for {
 		if msgs := p.take(most); len(msgs) > 0 {
@@ -116,8 +142,13 @@ func (p *Puller) Next(ctx context.Context, most int) ([]*Msg, error) {
 		}
 		select {
 		case <-p.arrived:
+		case <-p.finished:
+			if msgs := p.take(most); len(msgs) > 0 {
+				return msgs, nil
+			}
+			return nil, ErrEnded
 		case <-ctx.Done():
-			return p.take(most), context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -135,6 +166,7 @@ func (p *Puller) Held() int {
 // HandBack gives back all that is still held, at once.
 func (p *Puller) HandBack() {
 	p.mu.Lock()
+	p.queue = nil
 	all := make([]*Msg, 0, len(p.held))
 	for m := range p.held {
 		all = append(all, m)
@@ -159,29 +191,46 @@ func (p *Puller) take(most int) []*Msg {
 }
 
 func (p *Puller) mayAsk() bool {
-	return p.Held() < p.cfg.MaxHeld && (p.cfg.Blocked == nil || !p.cfg.Blocked())
+	p.mu.Lock()
+	room := len(p.held) < p.cfg.MaxHeld && p.bytes < p.cfg.MaxBytes
+	p.mu.Unlock()
+	return room && (p.cfg.Blocked == nil || !p.cfg.Blocked())
 }
 
-func (p *Puller) expiry() time.Duration { return max(p.cfg.AckWait/4, 100*time.Millisecond) }
+// batch is how many messages to ask for: no more than fit the bytes by their mean size.
+func (p *Puller) batch() int {
+	if p.mean < 1 {
+		return min(p.cfg.Batch, firstBatch)
+	}
+	return min(max(int(float64(p.cfg.MaxBytes)/2/p.mean), 1), p.cfg.Batch)
+}
 
-func (p *Puller) ask(inbox string) {
+// firstBatch is asked for while nothing is known of the messages' size.
+const firstBatch = 16
+
+// expiry of one pull. It is short, since an end waits for it.
+func (p *Puller) expiry() time.Duration {
+	return min(max(p.cfg.AckWait/10, 100*time.Millisecond), 500*time.Millisecond)
+}
+
+func (p *Puller) ask() {
 	p.mu.Lock()
 	p.count++
-	p.asked, p.left, p.reply = time.Now(), p.cfg.Batch, inbox+"."+strconv.FormatUint(p.count, 10)
-	reply := p.reply
+	p.asked, p.left, p.reply = time.Now(), p.batch(), p.inbox+"."+strconv.FormatUint(p.count, 10)
+	reply, batch := p.reply, p.left
 	p.mu.Unlock()
 	select {
 	case <-p.ended: // of an earlier pull
 	default:
 	}
-	req, _ := json.Marshal(map[string]any{"batch": p.cfg.Batch, "expires": p.expiry().Nanoseconds()})
+	req, _ := json.Marshal(map[string]any{"batch": batch, "expires": p.expiry().Nanoseconds()})
 	subject := natsx.APISubject(p.cfg.JS, "CONSUMER.MSG.NEXT."+p.cfg.Stream+"."+p.cfg.Consumer)
 	if err := p.cfg.JS.Conn().PublishRequest(subject, reply, req); err != nil {
 		p.end(reply, "disconnected")
 	}
 }
 
-// await the end of the pull that is under way.
+// await the end of the pull that is under way, also where ctx has ended.
 func (p *Puller) await(ctx context.Context) {
 	t := time.NewTimer(p.expiry() + time.Second)
 	defer t.Stop()
@@ -190,7 +239,6 @@ func (p *Puller) await(ctx context.Context) {
 		p.judge(ctx, status)
 	case <-p.kicked:
 	case <-t.C:
-	case <-ctx.Done():
 	}
 }
 
@@ -210,6 +258,9 @@ func (p *Puller) judge(ctx context.Context, status string) {
 
 func (p *Puller) receive(raw *nats.Msg) {
 	if raw.Reply == "" {
+		if p.pledged(raw.Subject) {
+			return
+		}
 		p.end(raw.Subject, strings.TrimSpace(raw.Header.Get("Status")+" "+raw.Header.Get("Description")))
 		return
 	}
@@ -224,6 +275,8 @@ func (p *Puller) receive(raw *nats.Msg) {
 	}
 	p.queue = append(p.queue, m)
 	p.held[m] = struct{}{}
+	p.bytes += len(raw.Data)
+	p.mean += (float64(len(raw.Data)) + 1 - p.mean) / meanOver
 	p.left--
 	done := p.left == 0
 	reply := p.reply
@@ -233,6 +286,9 @@ func (p *Puller) receive(raw *nats.Msg) {
 		p.end(reply, "")
 	}
 }
+
+// meanOver is over how many messages the mean size is taken, roughly.
+const meanOver = 32
 
 // end notes that the pull with this reply subject is over.
 func (p *Puller) end(reply, status string) {
@@ -254,26 +310,54 @@ func (p *Puller) end(reply, status string) {
 func (p *Puller) release(m *Msg) bool {
 	p.mu.Lock()
 	_, held := p.held[m]
-	delete(p.held, m)
+	if held {
+		delete(p.held, m)
+		p.bytes -= len(m.raw.Data)
+	}
 	p.mu.Unlock()
 	signal(p.freed)
 	return held
 }
 
+// extend asks for more time for what is held for long. The hold counts anew from the
+// sending, once that is answered: the answer to one who has lost a message looks the same.
 func (p *Puller) extend() {
 	now := time.Now()
-	var late []*Msg
+	late := map[string]*Msg{}
 	p.mu.Lock()
+	for reply, pl := range p.pledges {
+		if now.Sub(pl.sent) > p.cfg.AckWait {
+			delete(p.pledges, reply)
+		}
+	}
 	for m := range p.held {
 		if now.Sub(m.extended) >= p.cfg.AckWait/3 {
 			m.extended = now
-			late = append(late, m)
+			p.count++
+			reply := p.inbox + ".x" + strconv.FormatUint(p.count, 10)
+			p.pledges[reply] = pledge{m, now}
+			late[reply] = m
 		}
 	}
 	p.mu.Unlock()
-	for _, m := range late {
-		_ = m.raw.InProgress()
+	for reply, m := range late {
+		_ = p.cfg.JS.Conn().PublishRequest(m.raw.Reply, reply, []byte("+WPI"))
 	}
+}
+
+// pledged takes the answer to an extension.
+func (p *Puller) pledged(reply string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pl, ok := p.pledges[reply]
+	if !ok {
+		return strings.HasPrefix(reply, p.inbox+".x")
+	}
+	delete(p.pledges, reply)
+	if time.Since(pl.m.asked) < p.cfg.AckWait {
+		pl.m.asked = pl.sent // the hold was never broken
+	}
+	return true
 }
 
 func signal(c chan struct{}) {

@@ -86,6 +86,23 @@ func (r *rig) info() *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
+// never fails where bad becomes true within a time.
+func (r *rig) never(within time.Duration, bad func() bool) {
+	r.t.Helper()
+	over := time.NewTimer(within)
+	defer over.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		require.False(r.t, bad())
+		select {
+		case <-over.C:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 func TestPullerHoldsNoMoreThanItMay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -99,8 +116,8 @@ func TestPullerHoldsNoMoreThanItMay(t *testing.T) {
 		require.Equal(t, "s.x", m.Subject())
 		m.Ack()
 	}
-	for _, m := range r.take(p, 70) {
-		m.Ack()
+	for range 70 {
+		r.take(p, 1)[0].Ack()
 	}
 	require.Eventually(t, func() bool { return r.info().NumAckPending == 0 }, 20*time.Second, 10*time.Millisecond)
 	require.Zero(t, p.Held())
@@ -112,17 +129,43 @@ func TestHeldMessagesAreExtended(t *testing.T) {
 	r.publish(1)
 	p, _ := r.run()
 	m := r.take(p, 1)[0]
-	// Longer than the ack wait, told by the puller's own idea of age.
-	require.Eventually(t, m.Stale, 20*time.Second, 10*time.Millisecond)
-	began := time.Now()
-	require.Never(t, func() bool { return r.info().NumRedelivered > 0 }, 3*r.cfg.AckWait, 20*time.Millisecond)
-	require.Greater(t, time.Since(began), r.cfg.AckWait)
+	r.never(3*r.cfg.AckWait, func() bool { return r.info().NumRedelivered > 0 })
 	m.Nak(0)
 	m.Ack() // of no effect: it is no longer held
 	again := r.take(p, 1)[0]
 	require.Equal(t, uint64(2), again.Deliveries)
 	require.False(t, again.Stale())
 	again.Ack()
+}
+
+func TestWithoutAnswersAHoldGrowsStale(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(1)
+	p, _ := r.run()
+	m := r.take(p, 1)[0]
+	require.False(t, m.Stale())
+	r.server.Stop()
+	require.Eventually(t, m.Stale, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestLargeMessagesAreTakenFewAtATime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cfg.Batch, r.cfg.MaxHeld, r.cfg.MaxBytes = 1000, 1000, 100_000
+	for range 200 {
+		_, err := r.js.Publish(t.Context(), "s.x", make([]byte, 10_000))
+		require.NoError(t, err)
+	}
+	p, _ := r.run()
+	msgs := r.take(p, 16)
+	r.never(300*time.Millisecond, func() bool { return p.Held() > 26 })
+	for _, m := range msgs {
+		m.Ack()
+	}
+	for range 184 {
+		r.take(p, 1)[0].Ack()
+	}
 }
 
 func TestBlockedPullerTakesNothing(t *testing.T) {
@@ -133,7 +176,7 @@ func TestBlockedPullerTakesNothing(t *testing.T) {
 	r.cfg.Blocked = blocked.Load
 	r.publish(5)
 	p, _ := r.run()
-	require.Never(t, func() bool { return p.Held() > 0 }, 300*time.Millisecond, 20*time.Millisecond)
+	r.never(300*time.Millisecond, func() bool { return p.Held() > 0 })
 	blocked.Store(false)
 	r.take(p, 5)
 }
@@ -142,12 +185,14 @@ func TestStopStrandsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish(200)
-	r.cfg.MaxHeld = 1000
+	r.cfg.MaxHeld, r.cfg.Batch = 1000, 100
 	p, stop := r.run()
 	r.take(p, 1)
 	stop()
-	left, err := p.Next(ended(), 1000)
-	require.ErrorIs(t, err, context.Canceled)
+	left, err := p.Next(t.Context(), 1000)
+	require.NoError(t, err)
+	_, err = p.Next(t.Context(), 1000)
+	require.ErrorIs(t, err, pull.ErrEnded)
 	require.Equal(t, p.Held(), 1+len(left))
 	require.Equal(t, p.Held(), r.info().NumAckPending, "whatever the server has sent is in hand")
 	p.HandBack()
@@ -156,12 +201,6 @@ func TestStopStrandsNothing(t *testing.T) {
 	for _, m := range r.take(q, 200) {
 		m.Ack()
 	}
-}
-
-func ended() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 func TestPullerGoesOnAfterARestart(t *testing.T) {

@@ -106,7 +106,7 @@ func TestNearlyFullStreamsAreCut(t *testing.T) {
 		}
 	}
 	require.Zero(t, cutForBytes(info(799)))
-	require.Equal(t, uint64(511), cutForBytes(info(800)), "down to seven tenths, with some margin")
+	require.Equal(t, uint64(513), cutForBytes(info(800)), "down to seven tenths")
 	require.Equal(t, uint64(531), cutForBytes(info(1000)))
 	unlimited := info(1000)
 	unlimited.Config.MaxBytes = -1

@@ -100,7 +100,7 @@ func (t *Tick) objects(ctx context.Context) ([]found, error) {
 // object without a record may belong to one that is still to be.
 func (t *Tick) processed(ctx context.Context) (upTo time.Time, idle bool, err error) {
 	s, err := t.core.Submitted(ctx)
-	if err != nil || s.Idle {
+	if err != nil || s.Idle || s.Floor == 0 {
 		return time.Time{}, s.Idle, err
 	}
 	m, err := t.core.Stream(wire.StreamSubmit).GetMsg(ctx, s.Floor)

@@ -97,6 +97,7 @@ func (t *Tick) rest(ctx context.Context) {
 	if time.Since(t.trimmed) >= trimEvery {
 		t.trimmed = time.Now()
 		t.try(ctx, "trim the streams", t.trim)
+		t.try(ctx, "note the sequences", t.core.NoteSequences)
 	}
 	if time.Since(t.swept) >= sweepEvery {
 		t.swept = time.Now()

@@ -9,14 +9,16 @@ package claim
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Delivery is a lane message as the server delivered it.
@@ -183,8 +185,7 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 // takeLow takes one task from the lowest lane that holds any; top says that this is the
 // highest of all, so that nobody was overtaken.
 func (l *Loop) takeLow(ctx context.Context) (got, top bool) {
-	for p := len(l.lanes) - 1; p >= 0; p-- {
-		row := l.lanes[p]
+	for p, row := range slices.Backward(l.lanes) {
 		for i := range row {
 			ln := row[(i+l.turn)%len(row)]
 			if l.isArmed(ln) {

@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/nats-io/nats.go"
+
+	"github.com/batuta-tasks/batuta/shared/obs"
 )
 
 // pull is one request for messages of a lane.

@@ -341,26 +341,26 @@ func (f *Fleet) KillAll(reason string) {
 // Empty is closed when the fleet was closed and its last worker has ended.
 func (f *Fleet) Empty() <-chan struct{} { return f.empty }
 
-// Command carries out what an operator wants of one worker; false where it is not here.
+// Command carries out what an operator wants of one worker; false where it is not here, or
+// was told before.
 func (f *Fleet) Command(id, command string) bool {
 	f.mu.Lock()
 	w := f.find(id)
 	drain := w != nil && command == wire.CommandDrain && !w.draining
+	kill := w != nil && command == wire.CommandKill && w.death == nil
 	if drain {
 		w.draining, w.drainedAt = true, time.Now()
 		f.rereserve()
 	}
 	f.mu.Unlock()
-	switch {
-	case w == nil:
-		return false
-	case drain:
+	if drain {
 		w.send(&wire.LineToWorker{Op: wire.OpDrain})
 		f.cfg.Noted()
-	case command == wire.CommandKill:
+	}
+	if kill {
 		w.kill(Death{Reason: "killed by an operator"}, false)
 	}
-	return true
+	return drain || kill
 }
 
 func (f *Fleet) find(id string) *Worker {

@@ -207,7 +207,7 @@ func (w *Worker) deathOf(e proc.Exit) Death {
 func (f *Fleet) tellEnd(w *Worker, e proc.Exit, d Death, orderly bool, tasks []string, wait time.Duration) {
 	data := wire.EventData{Reason: d.Reason + again(wait), Signal: e.Signal, Tasks: tasks}
 	if e.Signal == "" {
-		data.ExitCode = wire.Ptr(e.Code)
+		data.ExitCode = new(e.Code)
 	}
 	if orderly {
 		if e.Clean() {

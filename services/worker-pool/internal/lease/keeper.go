@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/nats-io/nats.go"
+
+	"github.com/batuta-tasks/batuta/shared/obs"
 )
 
 // Keeper holds the leases of one pool process.
@@ -39,16 +40,19 @@ type Hold struct {
 	reply string
 	from  time.Time // the lease counts from here
 	asked time.Time // when an extension or acknowledgement was sent last
-	token uint64    // of the question that waits for its answer; 0: none
+	// version grows when answers to earlier questions do not count any more.
+	version int
 	// acking is set once the message is to be acknowledged: it is not extended any more.
 	acking bool
 	done   func()
 }
 
-// ask is a question to the server that has no answer yet.
+// ask is a question to the server that has no answer yet. There may be several about one
+// hold: a slow answer counts as well.
 type ask struct {
-	hold *Hold
-	sent time.Time
+	hold    *Hold
+	version int
+	sent    time.Time
 }
 
 var (
@@ -99,7 +103,7 @@ func (h *Hold) Renew(reply string, from time.Time) bool {
 		return false
 	}
 	h.reply, h.from = reply, from
-	h.forget()
+	h.version++
 	acking := h.acking
 	k.mu.Unlock()
 	if acking {
@@ -123,7 +127,7 @@ func (h *Hold) Ack(done func()) {
 		return
 	}
 	h.acking, h.done = true, done
-	h.forget()
+	h.version++
 	k.mu.Unlock()
 	k.send(h, bodyAck)
 }
@@ -161,16 +165,7 @@ func (h *Hold) Drop() bool {
 	defer k.mu.Unlock()
 	_, held := k.holds[h]
 	delete(k.holds, h)
-	h.forget()
 	return held
-}
-
-// forget gives up the question that waits for an answer. It needs the lock.
-func (h *Hold) forget() {
-	if h.token != 0 {
-		delete(h.k.asks, h.token)
-		h.token = 0
-	}
 }
 
 // send asks the server and remembers when.
@@ -181,10 +176,9 @@ func (k *Keeper) send(h *Hold, body []byte) {
 		k.mu.Unlock()
 		return
 	}
-	h.forget()
 	k.next++
-	h.token, h.asked = k.next, now
-	k.asks[h.token] = ask{h, now}
+	h.asked = now
+	k.asks[k.next] = ask{h, h.version, now}
 	reply, answer := h.reply, k.inbox+strconv.FormatUint(k.next, 10)
 	k.mu.Unlock()
 	if err := k.nc.PublishRequest(reply, answer, body); err != nil {
@@ -201,18 +195,22 @@ func (k *Keeper) answered(m *nats.Msg) {
 		return
 	}
 	k.mu.Lock()
-	a, ok := k.asks[token]
-	if !ok {
+	a, asked := k.asks[token]
+	delete(k.asks, token)
+	if !asked {
 		k.mu.Unlock()
 		return
 	}
-	delete(k.asks, token)
-	a.hold.token = 0
+	_, held := k.holds[a.hold]
+	if !held || a.version != a.hold.version {
+		k.mu.Unlock()
+		return
+	}
 	var done func()
 	if a.hold.acking {
 		delete(k.holds, a.hold)
 		done = a.hold.done
-	} else {
+	} else if a.sent.After(a.hold.from) {
 		a.hold.from = a.sent
 	}
 	k.mu.Unlock()
@@ -243,13 +241,17 @@ func (k *Keeper) sweep(all bool) {
 	now := time.Now()
 	var extend, ack, lost []*Hold
 	k.mu.Lock()
+	for token, a := range k.asks {
+		if now.Sub(a.sent) >= k.lease {
+			delete(k.asks, token)
+		}
+	}
 	for h := range k.holds {
 		age := now.Sub(h.from)
-		waited := h.token == 0 || now.Sub(h.asked) >= k.lease/8
+		waited := now.Sub(h.asked) >= k.lease/8
 		switch {
 		case age >= k.lease:
 			delete(k.holds, h)
-			h.forget()
 			lost = append(lost, h)
 		case h.acking && (waited || all):
 			ack = append(ack, h)

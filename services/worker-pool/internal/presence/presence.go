@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/shirou/gopsutil/v3/process"
+
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/shirou/gopsutil/v3/process"
 )
 
 // Config of a Board.
@@ -152,7 +153,7 @@ func (b *Board) measure(w *wire.Worker, now time.Time, again bool) {
 		s.take(now)
 	}
 	if s.measured {
-		w.CPUPercent, w.MemoryMb = wire.Ptr(s.percent), wire.Ptr(s.memoryMb)
+		w.CPUPercent, w.MemoryMb = new(s.percent), new(s.memoryMb)
 	}
 }
 

@@ -40,7 +40,7 @@ func (c *Command) Launch(id string, h Handler) (Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, c.Args[1:]...) //nolint:noctx,gosec // it lives until it is killed; what to run is a setting
+	cmd := exec.Command(path, c.Args[1:]...) //nolint:noctx // it lives until it is killed
 	cmd.Args[0] = c.Args[0]
 	cmd.Env = append(append([]string(nil), c.Env...), wire.EnvWorkerID+"="+id,
 		wire.EnvHeartbeatMs+"="+strconv.FormatInt(c.Heartbeat.Milliseconds(), 10))
@@ -207,7 +207,7 @@ func (p *process) read(h Handler) (broken error) {
 			p.Kill()
 			return err
 		case err != nil:
-			return nil
+			return nil //nolint:nilerr // the end of the worker, however it came; its exit says more
 		}
 		h.Line(&l)
 	}
@@ -221,7 +221,7 @@ func (p *process) logStderr() {
 	for {
 		line, _, err := r.ReadLine()
 		if len(line) > 0 {
-			p.log.Info("worker: " + strings.ToValidUTF8(string(line), "�"))
+			p.log.Info("worker says", "line", strings.ToValidUTF8(string(line), "�"))
 		}
 		if err != nil {
 			return

@@ -92,7 +92,7 @@ func (a *attempt) started() wire.Event {
 		PayloadObject: env.PayloadObject, LaneSeq: a.seq, ControlSeq: env.ControlSeq, DueAt: env.DueAt,
 	}
 	if env.Retries > 0 {
-		d.Retries = wire.Ptr(env.Retries)
+		d.Retries = new(env.Retries)
 	}
 	e := a.event(wire.EventStarted, d)
 	a.startedAt, a.told = e.Timestamp, true

@@ -3,9 +3,10 @@ package run
 import (
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Control takes a command from the control stream: cancels of what runs here are passed on

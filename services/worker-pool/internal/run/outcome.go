@@ -8,10 +8,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
 )
 
 // failure is why an attempt failed.
@@ -121,8 +122,8 @@ func (r *Runner) complete(a *attempt, l *wire.LineFromWorker) {
 
 // times adds how long the attempt took and had waited.
 func (a *attempt) times(d *wire.EventData) {
-	d.ExecutionTimeMs = wire.Ptr(time.Since(a.sentAt).Milliseconds())
-	d.WaitTimeMs = wire.Ptr(max(int64(a.startedAt-max(a.env.DueAt, a.env.SubmittedAt)), 0))
+	d.ExecutionTimeMs = new(time.Since(a.sentAt).Milliseconds())
+	d.WaitTimeMs = new(max(int64(a.startedAt-max(a.env.DueAt, a.env.SubmittedAt)), 0))
 }
 
 // compact takes white space out of a result, which the record would carry along.
@@ -143,7 +144,7 @@ func (r *Runner) fail(a *attempt, f failure, before ...wire.Event) {
 	at := wire.Now()
 	final := !f.retryable || env.Retries >= env.Task.MaxRetries
 	d := wire.EventData{
-		Final: &final, Retries: wire.Ptr(env.Retries), MaxRetries: wire.Ptr(env.Task.MaxRetries),
+		Final: &final, Retries: new(env.Retries), MaxRetries: new(env.Task.MaxRetries),
 		Error: &wire.TaskError{Message: f.message, Code: f.code, Attempt: env.Attempt, At: at},
 	}
 	if !a.sentAt.IsZero() {
@@ -155,7 +156,7 @@ func (r *Runner) fail(a *attempt, f failure, before ...wire.Event) {
 		if f.retryAfter != nil {
 			delay = time.Duration(*f.retryAfter) * time.Millisecond
 		}
-		d.Retries, d.NextAttemptAt = wire.Ptr(env.Retries+1), at.Add(delay)
+		d.Retries, d.NextAttemptAt = new(env.Retries+1), at.Add(delay)
 		n := *env
 		n.Attempt, n.Retries, n.After, n.DueAt = env.Attempt+1, env.Retries+1, a.fence, d.NextAttemptAt
 		next = &n

@@ -40,7 +40,7 @@ func (r *Runner) progressed(a *attempt, w *fleet.Worker, l *wire.LineFromWorker)
 	if l.Percent != nil {
 		p.percent = *l.Percent
 	}
-	p.waits = &wire.EventData{Percent: wire.Ptr(p.percent), Message: l.Message}
+	p.waits = &wire.EventData{Percent: new(p.percent), Message: l.Message}
 	if wait := progressEvery - time.Since(p.sent); wait <= 0 {
 		r.publishProgress(a)
 	} else if p.timer == nil {
