@@ -85,9 +85,11 @@ func TestAListHasWhatWasAcceptedAndWhatWasRecorded(t *testing.T) {
 	js := srv.JS(t)
 	kv, err := js.KeyValue(t.Context(), wire.BucketTasks)
 	require.NoError(t, err)
-	rec, err := json.Marshal(wire.Record{ID: "recorded", Status: wire.StatusFailed, Attempt: 1, SubmittedAt: wire.Now(), FinishedAt: wire.Now(),
+	rec, err := json.Marshal(wire.Record{
+		ID: "recorded", Status: wire.StatusFailed, Attempt: 1, SubmittedAt: wire.Now(), FinishedAt: wire.Now(),
 		Definition: wire.Definition{Type: "image.resize", Queue: "default", Priority: wire.PriorityHigh, Backoff: wire.DefaultBackoff, TimeoutMs: 1000, RetentionMs: 86_400_000},
-		Meta:       wire.Meta{SubmitSeq: 1}})
+		Meta:       wire.Meta{SubmitSeq: 1},
+	})
 	require.NoError(t, err)
 	_, err = kv.Put(t.Context(), "recorded", rec)
 	require.NoError(t, err)

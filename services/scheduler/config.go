@@ -5,11 +5,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/settings"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/program"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // Config of a Scheduler.
@@ -39,16 +40,13 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// FromSettings is a configuration from what was set from outside.
-func FromSettings(s *settings.Settings, log *slog.Logger) Config {
+// ConfigOf is the configuration that settings and environment give.
+func ConfigOf(e program.Env) Config {
+	s := e.Settings
 	return Config{
-		Connect: natsx.ConnectOptions{
-			URL: s.NATS.URL, Name: "batuta-scheduler", Creds: s.NATS.Creds, NKey: s.NATS.NKey,
-			TLSCA: s.NATS.CA, TLSCert: s.NATS.Cert, TLSKey: s.NATS.Key, Log: log,
-		},
-		Replicas: s.Replicas, Lease: s.Lease, ScaleTarget: s.ScaleTarget, ScaleDownAfter: s.ScaleDownAfter,
+		Conn: e.Conn, Replicas: s.Replicas, Lease: s.Lease, ScaleTarget: s.ScaleTarget, ScaleDownAfter: s.ScaleDownAfter,
 		Defaults: wire.Defaults{MaxRetries: s.MaxRetries, TimeoutMs: s.Timeout.Milliseconds(), RetentionMs: s.Retention.Milliseconds()},
-		Log:      log,
+		Metrics:  e.Metrics, Log: e.Log,
 	}
 }
 

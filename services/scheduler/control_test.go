@@ -3,9 +3,10 @@ package scheduler_test
 import (
 	"testing"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func TestCancelTakesBackWhatWaits(t *testing.T) {

@@ -5,10 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 const wireLease = time.Second

@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
 	"github.com/batuta-tasks/batuta/services/scheduler"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
 )
 
 // bench is a NATS server with the streams, a fold of the events, and what a test needs to
@@ -88,11 +89,11 @@ func (b *bench) retry(id string) uint64 {
 	return b.publish(nats.NewMsg(wire.RetrySubject(id)), "")
 }
 
-func (b *bench) bulk(subject string, ids ...string) uint64 {
+func (b *bench) bulk(subject string, ids ...string) {
 	b.t.Helper()
 	body, err := json.Marshal(wire.Command{IDs: ids})
 	require.NoError(b.t, err)
-	return b.publish(nats.NewMsg(subject), string(body))
+	b.publish(nats.NewMsg(subject), string(body))
 }
 
 // emit publishes events as a pool would.
@@ -211,21 +212,21 @@ func (b *bench) commanded() { b.t.Helper(); b.settled(wire.StreamControl, wire.C
 func began(m laneMsg, fence uint64) wire.Event {
 	return wire.NewEvent(wire.Event{Event: wire.EventStarted, TaskID: m.ID, WorkerID: "worker-1", Pool: "default", Attempt: m.Attempt, Data: wire.EventData{
 		Task: &m.Task, SubmitSeq: m.SubmitSeq, Member: m.Member, SubmittedAt: m.SubmittedAt, Round: m.Round,
-		Fence: fence, LaneSeq: m.seq, Retries: wire.Ptr(m.Retries), DueAt: m.DueAt,
+		Fence: fence, LaneSeq: m.seq, Retries: new(m.Retries), DueAt: m.DueAt,
 	}})
 }
 
 // failedAttempt tells that it failed: for good where there is no next attempt.
 func failedAttempt(m laneMsg, fence uint64, next wire.Time) wire.Event {
 	return wire.NewEvent(wire.Event{Event: wire.EventFailed, TaskID: m.ID, WorkerID: "worker-1", Pool: "default", Attempt: m.Attempt, Data: wire.EventData{
-		Round: m.Round, Fence: fence, Final: wire.Ptr(next == 0), Retries: wire.Ptr(m.Retries), MaxRetries: wire.Ptr(m.Task.MaxRetries), NextAttemptAt: next,
+		Round: m.Round, Fence: fence, Final: new(next == 0), Retries: new(m.Retries), MaxRetries: new(m.Task.MaxRetries), NextAttemptAt: next,
 		Error: &wire.TaskError{Message: "broken", Code: wire.CodeHandler, Attempt: m.Attempt, At: wire.Now()},
 	}})
 }
 
 func completed(m laneMsg, fence uint64) wire.Event {
 	return wire.NewEvent(wire.Event{Event: wire.EventCompleted, TaskID: m.ID, Attempt: m.Attempt, Data: wire.EventData{
-		Round: m.Round, Fence: fence, ExecutionTimeMs: wire.Ptr(int64(5)),
+		Round: m.Round, Fence: fence, ExecutionTimeMs: new(int64(5)),
 	}})
 }
 
@@ -259,6 +260,7 @@ func startFold(t *testing.T, js jetstream.JetStream) *fold {
 }
 
 func (f *fold) take(t *testing.T, m jetstream.Msg) {
+	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	meta, err := m.Metadata()
@@ -281,6 +283,7 @@ func (f *fold) take(t *testing.T, m jetstream.Msg) {
 }
 
 func (f *fold) one(t *testing.T, e *wire.Event, pos wire.Position) {
+	t.Helper()
 	if e.TaskID == "" {
 		return
 	}
@@ -304,6 +307,7 @@ func (f *fold) one(t *testing.T, e *wire.Event, pos wire.Position) {
 
 // store repeats what a restart of the server cut short.
 func (f *fold) store(t *testing.T, key string, body []byte) {
+	t.Helper()
 	natstest.Eventually(t, func() error {
 		m := nats.NewMsg(wire.KVSubject(wire.BucketTasks, key))
 		m.Data = body

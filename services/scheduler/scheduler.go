@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/control"
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/due"
@@ -17,9 +21,6 @@ import (
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // Bounds of what one replica holds.
@@ -113,7 +114,7 @@ func (s *Scheduler) start(ctx context.Context) error {
 	if err := s.ensure(ctx, c); err != nil {
 		return err
 	}
-	s.run(c)
+	s.run(c) //nolint:contextcheck // what it starts outlives the start
 	return nil
 }
 
@@ -227,7 +228,7 @@ func (s *Scheduler) held() int {
 }
 
 // Ready returns nil when the scheduler can do its work, else why not.
-func (s *Scheduler) Ready(context.Context) error {
+func (s *Scheduler) Ready() error {
 	p := s.parts.Load()
 	switch {
 	case p == nil:

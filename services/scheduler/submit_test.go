@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/services/scheduler"
-	"github.com/batuta-tasks/batuta/shared/natstest"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/services/scheduler"
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func TestSubmissionReachesItsLane(t *testing.T) {
@@ -191,7 +192,7 @@ func TestTwoReplicasShareTheWork(t *testing.T) {
 		return nil
 	})
 	b.folded()
-	require.Equal(t, n, len(b.fold.events("", wire.EventSubmitted)))
+	require.Len(t, b.fold.events("", wire.EventSubmitted), n)
 }
 
 func TestPayloadObjectsAreGivenTheirTasksName(t *testing.T) {
@@ -239,7 +240,7 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	b.dispatched(id)
 	b.submitted()
 	b.server.Restart(t)
-	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
+	natstest.Eventually(t, s.Ready)
 	// As after a crash of the server that forgot the acknowledgement.
 	natstest.Eventually(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -256,7 +257,7 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	b.submitted()
 	b.folded()
 	require.Len(t, b.lane(id), 1)
-	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
+	natstest.Eventually(t, s.Ready)
 }
 
 func TestStopHandsBackNothingUnfinished(t *testing.T) {
@@ -267,7 +268,7 @@ func TestStopHandsBackNothingUnfinished(t *testing.T) {
 		b.submit(`{"type":"a"}`)
 	}
 	require.NoError(t, s.Stop(t.Context()))
-	require.Error(t, s.Ready(t.Context()))
+	require.Error(t, s.Ready())
 	b.start()
 	b.submitted()
 	natstest.Eventually(t, func() error {

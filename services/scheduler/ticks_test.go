@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/services/scheduler"
-	"github.com/batuta-tasks/batuta/shared/natstest"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/services/scheduler"
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // put writes a key of a bucket; a server that was restarted may lose a request.
@@ -68,7 +69,7 @@ func TestPoolsAreSizedByTheirBacklog(t *testing.T) {
 	require.Equal(t, "p", e.Pool)
 	require.Less(t, *e.Data.From, *e.Data.To)
 
-	b.put(wire.BucketSettings, wire.PoolSettingsKey("p"), wire.PoolSettings{Max: wire.Ptr(3), Paused: true})
+	b.put(wire.BucketSettings, wire.PoolSettingsKey("p"), wire.PoolSettings{Max: new(3), Paused: true})
 	natstest.Eventually(t, func() error {
 		var d wire.Desired
 		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
@@ -84,7 +85,7 @@ func TestPoolsAreSizedByTheirBacklog(t *testing.T) {
 func TestSamplesAreKeptOncePerSlot(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.put(wire.BucketWorkers, "worker-1", wire.Worker{ID: "worker-1", CPUPercent: wire.Ptr(12.5), MemoryMb: wire.Ptr(64.0)})
+	b.put(wire.BucketWorkers, "worker-1", wire.Worker{ID: "worker-1", CPUPercent: new(12.5), MemoryMb: new(64.0)})
 	b.put(wire.BucketTasks, wire.KeyTotals, wire.Totals{Submitted: 41})
 	b.start()
 	b.start()
@@ -216,7 +217,7 @@ func TestHeartbeatsAndTicksComeBackAfterARestart(t *testing.T) {
 	b := newBench(t)
 	s := b.start()
 	b.server.Restart(t)
-	natstest.Eventually(t, func() error { return s.Ready(t.Context()) })
+	natstest.Eventually(t, s.Ready)
 	b.put(wire.BucketWorkers, wire.InstanceKey("p", "a"), wire.Instance{Pool: "p", Instance: "a", Queues: []string{"default"}, Min: 2, Max: 4})
 	natstest.Eventually(t, func() error {
 		var d wire.Desired

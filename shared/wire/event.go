@@ -110,6 +110,3 @@ func DecodeEvents(seq uint64, b []byte) ([]Event, error) {
 	}
 	return events, nil
 }
-
-// Ptr is the address of a copy of v, for optional fields.
-func Ptr[T any](v T) *T { return &v }

@@ -24,7 +24,7 @@ func goldenRecord() wire.Record {
 		ID: "task-104", Definition: goldenTask(), Status: wire.StatusCompleted, Attempt: 2, Retries: 1, Fence: goldenFence,
 		Result: json.RawMessage(`{"width":800,"height":600,"format":"png","bytes":48213}`), Progress: &wire.Progress{Percent: 100, Message: "resizing"},
 		Worker: "worker-3", Pool: "default", SubmittedAt: dawn, ScheduledFor: dawn + 60_000, StartedAt: dawn + 62_010, FinishedAt: dawn + 63_185,
-		WaitTimeMs: wire.Ptr(int64(10)), ExecutionTimeMs: wire.Ptr(int64(1175)),
+		WaitTimeMs: new(int64(10)), ExecutionTimeMs: new(int64(1175)),
 		Meta: wire.Meta{
 			SubmitSeq: 104, LaneSeq: 3118, ControlSeq: 12, Round: 1, DueAt: dawn + 62_000, UpdatedAt: dawn + 63_185, HistoryTruncated: true,
 			History: []wire.Position{{Seq: 1001, Index: 3}, {Seq: 1042, Index: 0}, {Seq: 1042, Index: 7}},
@@ -42,13 +42,13 @@ func goldenTasks() []wire.TaskResource {
 	failed := wire.Record{
 		ID: "order-17", Definition: done.Definition, Status: wire.StatusFailed, Attempt: 4, Retries: 3, Fence: goldenFence, Error: goldenFailure(),
 		Worker: "worker-1", Pool: "default", SubmittedAt: dawn, StartedAt: dawn + 5, FinishedAt: dawn + 900,
-		WaitTimeMs: wire.Ptr(int64(5)), ExecutionTimeMs: wire.Ptr(int64(895)),
+		WaitTimeMs: new(int64(5)), ExecutionTimeMs: new(int64(895)),
 	}
 	large := failed
 	large.ID, large.Status, large.Error, large.Meta.ResultObject = "task-105-7", wire.StatusCompleted, nil, wire.ResultObject("task-105-7", goldenFence)
 	running := wire.Record{
 		ID: "task-106", Definition: done.Definition, Status: wire.StatusInProgress, Attempt: 1, Fence: goldenFence, Progress: &wire.Progress{Percent: 40.5, Message: "resizing"},
-		Worker: "worker-3", Pool: "default", SubmittedAt: dawn, StartedAt: dawn + 2, WaitTimeMs: wire.Ptr(int64(2)),
+		Worker: "worker-3", Pool: "default", SubmittedAt: dawn, StartedAt: dawn + 2, WaitTimeMs: new(int64(2)),
 	}
 	plain := wire.Definition{
 		Type: "hash", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3, Backoff: wire.DefaultBackoff,
@@ -99,21 +99,21 @@ func goldenStats() wire.Stats {
 	return wire.Stats{
 		SystemStatus: wire.SystemStable, Reason: "the backlog drains in 1 s", Workers: wire.WorkerCounts{Active: 5, Idle: 1},
 		Tasks:                  wire.TaskCounts{Pending: 12, InProgress: 8, Completed: 73, Failed: 3, Total: 96},
-		AverageExecutionTimeMs: wire.Ptr(int64(1175)), ThroughputPerMinute: 240,
-		QueueLatencyMs: wire.LatencyStats{P50: wire.Ptr(int64(2)), P99: wire.Ptr(int64(11))}, Uptime: "02:34:55", UpdatedAt: dawn,
+		AverageExecutionTimeMs: new(int64(1175)), ThroughputPerMinute: 240,
+		QueueLatencyMs: wire.LatencyStats{P50: new(int64(2)), P99: new(int64(11))}, Uptime: "02:34:55", UpdatedAt: dawn,
 	}
 }
 
 func goldenSeries() wire.Series {
 	n := func(values ...int64) (out []*int64) {
 		for _, v := range values {
-			out = append(out, wire.Ptr(v))
+			out = append(out, new(v))
 		}
 		return append(out, nil)
 	}
 	f := func(values ...float64) (out []*float64) {
 		for _, v := range values {
-			out = append(out, wire.Ptr(v))
+			out = append(out, new(v))
 		}
 		return append(out, nil)
 	}
@@ -129,7 +129,7 @@ func goldenSeries() wire.Series {
 
 func goldenWorkerValue() wire.Worker {
 	return wire.Worker{
-		ID: "worker-3", Pool: "default", Host: "node-1", PID: 4217, Status: wire.WorkerActive, CPUPercent: wire.Ptr(41.5), MemoryMb: wire.Ptr(48.25),
+		ID: "worker-3", Pool: "default", Host: "node-1", PID: 4217, Status: wire.WorkerActive, CPUPercent: new(41.5), MemoryMb: new(48.25),
 		AssignedTasks: 1, Concurrency: 4, Completed: 1204, Failed: 3, StartedAt: dawn - 9_295_000, LastHeartbeat: dawn - 120,
 		Tasks: []string{"task-106"}, Instance: "node-1-4100",
 	}
@@ -158,9 +158,9 @@ func goldenInstance() wire.Instance {
 func goldenPool() wire.PoolView {
 	i := goldenInstance()
 	return wire.PoolView{
-		Name: "default", Min: 1, Max: 4, Desired: wire.Ptr(2), Running: 2, Queues: i.Queues, Reason: "12 tasks wait", ScaledAt: dawn - 60_000,
+		Name: "default", Min: 1, Max: 4, Desired: new(2), Running: 2, Queues: i.Queues, Reason: "12 tasks wait", ScaledAt: dawn - 60_000,
 		Instances: []wire.InstanceView{{
-			ID: i.Instance, Host: i.Host, PID: i.PID, Min: i.Min, Max: i.Max, Desired: wire.Ptr(2), Running: i.Running, Active: i.Active,
+			ID: i.Instance, Host: i.Host, PID: i.PID, Min: i.Min, Max: i.Max, Desired: new(2), Running: i.Running, Active: i.Active,
 			Slots: i.Slots, BusySlots: i.BusySlots, StartedAt: i.StartedAt, LastHeartbeat: i.LastHeartbeat,
 		}},
 	}
@@ -169,9 +169,9 @@ func goldenPool() wire.PoolView {
 func goldenQueues() []wire.QueueView {
 	return []wire.QueueView{
 		{
-			Name: "default", Depth: wire.Depth{High: 7, Medium: 5}, OldestWaitMs: wire.Ptr(int64(840)), RateIn: wire.Ptr(4.2), RateOut: wire.Ptr(4.0),
-			ServedBy: []string{"default"}, QueueLimits: wire.QueueLimits{MaxConcurrent: wire.Ptr(16), RatePerSecond: wire.Ptr(50.0)},
-			Types: map[string]wire.QueueLimits{"http": {MaxConcurrent: wire.Ptr(2)}},
+			Name: "default", Depth: wire.Depth{High: 7, Medium: 5}, OldestWaitMs: new(int64(840)), RateIn: new(4.2), RateOut: new(4.0),
+			ServedBy: []string{"default"}, QueueLimits: wire.QueueLimits{MaxConcurrent: new(16), RatePerSecond: new(50.0)},
+			Types: map[string]wire.QueueLimits{"http": {MaxConcurrent: new(2)}},
 		},
 		{Name: "images", ServedBy: []string{}, Paused: true, Types: map[string]wire.QueueLimits{}},
 	}
@@ -208,13 +208,13 @@ func goldenEvents() []wire.Event {
 		byWorker(ofTask(wire.EventStarted, 1, with(func(d *wire.EventData) {
 			d.Task, d.SubmitSeq, d.SubmittedAt, d.DueAt, d.LaneSeq = &task, 104, dawn, dawn+60_000, 3118
 		}))),
-		byWorker(ofTask(wire.EventProgress, 1, with(func(d *wire.EventData) { d.Percent, d.Message = wire.Ptr(40.0), "resizing" }))),
+		byWorker(ofTask(wire.EventProgress, 1, with(func(d *wire.EventData) { d.Percent, d.Message = new(40.0), "resizing" }))),
 		byWorker(ofTask(wire.EventCompleted, 3, with(func(d *wire.EventData) {
-			d.Result, d.ExecutionTimeMs, d.WaitTimeMs = json.RawMessage(`{"width":800,"height":600}`), wire.Ptr(int64(1175)), wire.Ptr(int64(10))
+			d.Result, d.ExecutionTimeMs, d.WaitTimeMs = json.RawMessage(`{"width":800,"height":600}`), new(int64(1175)), new(int64(10))
 		}))),
 		byWorker(ofTask(wire.EventFailed, 2, with(func(d *wire.EventData) {
-			d.Final, d.Retries, d.MaxRetries, d.NextAttemptAt, d.Error = wire.Ptr(false), wire.Ptr(2), wire.Ptr(3), dawn+63_500, goldenFailure()
-			d.ExecutionTimeMs, d.WaitTimeMs = wire.Ptr(int64(490)), wire.Ptr(int64(10))
+			d.Final, d.Retries, d.MaxRetries, d.NextAttemptAt, d.Error = new(false), new(2), new(3), dawn+63_500, goldenFailure()
+			d.ExecutionTimeMs, d.WaitTimeMs = new(int64(490)), new(int64(10))
 		}))),
 		byWorker(ofTask(wire.EventReassigned, 1, with(func(d *wire.EventData) { d.Reason = wire.ReasonLease }))),
 		byWorker(ofTask(wire.EventRefused, 1, with(func(d *wire.EventData) {
@@ -226,8 +226,8 @@ func goldenEvents() []wire.Event {
 		ofWorker(wire.EventWorkerReady, wire.EventData{}),
 		ofWorker(wire.EventWorkerHung, wire.EventData{Reason: "silent for 5 s", Tasks: []string{"task-104"}}),
 		ofWorker(wire.EventWorkerLost, wire.EventData{Reason: "killed by SIGKILL", Signal: "SIGKILL", Tasks: []string{"task-104"}}),
-		ofWorker(wire.EventWorkerStop, wire.EventData{Reason: "scaled down", ExitCode: wire.Ptr(0)}),
-		{Event: wire.EventPoolScaled, Pool: "default", Data: wire.EventData{From: wire.Ptr(2), To: wire.Ptr(5), Reason: "1200 tasks wait"}},
+		ofWorker(wire.EventWorkerStop, wire.EventData{Reason: "scaled down", ExitCode: new(0)}),
+		{Event: wire.EventPoolScaled, Pool: "default", Data: wire.EventData{From: new(2), To: new(5), Reason: "1200 tasks wait"}},
 		{Event: wire.EventPoolChanged, Pool: "default", Data: wire.EventData{Change: json.RawMessage(`{"max":8}`), Actor: "ana"}},
 		{Event: wire.EventQueuePaused, Data: wire.EventData{Queue: "images", Actor: "ana"}},
 		{Event: wire.EventQueueResume, Data: wire.EventData{Queue: "images", Actor: "ana"}},
@@ -263,7 +263,8 @@ func goldenEventsAnswer() wire.EventsAnswer {
 
 func goldenBulk() wire.BulkAnswer {
 	return wire.BulkAnswer{Accepted: 1, Rejected: 1, Duplicates: 1, Results: []wire.SubmitResult{
-		{ID: "task-104-1", Status: wire.StatusPending}, {ID: "order-17", Status: wire.StatusCompleted, Duplicate: true},
+		{ID: "task-104-1", Status: wire.StatusPending},
+		{ID: "order-17", Status: wire.StatusCompleted, Duplicate: true},
 		{Errors: wire.Faults{{Field: "[2].type", Rule: "is required"}}},
 	}}
 }
@@ -309,12 +310,12 @@ func goldenLinesFromWorker() []wire.LineFromWorker {
 		{Op: wire.OpReady, Protocol: 1, Types: []string{"image.resize", "hash"}, Concurrency: 4},
 		{Op: wire.OpReady, Protocol: 1},
 		{Op: wire.OpHeartbeat},
-		{Op: wire.OpProgress, ID: "task-104", Percent: wire.Ptr(40.0), Message: "resizing"},
+		{Op: wire.OpProgress, ID: "task-104", Percent: new(40.0), Message: "resizing"},
 		{Op: wire.OpLog, ID: "task-104", Level: wire.LevelInfo, Message: "read in/cat.png"},
 		{Op: wire.OpResult, ID: "task-104", Result: json.RawMessage(`{"width":800,"serial":12345678901234567890}`)},
 		{Op: wire.OpResult, ID: "task-104", ResultFile: "/tmp/batuta/result-104.json"},
 		{Op: wire.OpError, ID: "task-104", Message: "connection refused", Retryable: true},
-		{Op: wire.OpError, ID: "task-104", Message: "too many requests", Retryable: true, RetryAfterMs: wire.Ptr(int64(30_000))},
+		{Op: wire.OpError, ID: "task-104", Message: "too many requests", Retryable: true, RetryAfterMs: new(int64(30_000))},
 		{Op: wire.OpError, ID: "task-104", Message: "not an image", Retryable: false},
 	}
 }
@@ -328,7 +329,9 @@ func goldenLinesToWorker() []wire.LineToWorker {
 	large.Payload, large.PayloadFile = nil, "/tmp/batuta/payload-104.json"
 	return []wire.LineToWorker{
 		task, large,
-		{Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelCancelled}, {Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelTimeout},
-		{Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelDeadline}, {Op: wire.OpDrain},
+		{Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelCancelled},
+		{Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelTimeout},
+		{Op: wire.OpCancel, ID: "task-104", Reason: wire.CancelDeadline},
+		{Op: wire.OpDrain},
 	}
 }

@@ -128,19 +128,19 @@ func startedEvent(attempt, round int, fence uint64) wire.Event {
 
 func progressEvent(attempt, round int, fence uint64) wire.Event {
 	return wire.Event{Event: wire.EventProgress, Attempt: attempt, Data: wire.EventData{
-		Round: round, Fence: fence, Percent: wire.Ptr(40.0), Message: "half",
+		Round: round, Fence: fence, Percent: new(40.0), Message: "half",
 	}}
 }
 
 func completedEvent(attempt, round int, fence uint64) wire.Event {
 	return wire.Event{Event: wire.EventCompleted, Attempt: attempt, WorkerID: "worker-3", Pool: "default", Data: wire.EventData{
-		Round: round, Fence: fence, Result: json.RawMessage(`{"width":800}`), ExecutionTimeMs: wire.Ptr(int64(1175)),
+		Round: round, Fence: fence, Result: json.RawMessage(`{"width":800}`), ExecutionTimeMs: new(int64(1175)),
 	}}
 }
 
 func failedEvent(attempt, round int, fence uint64, final bool) wire.Event {
 	e := wire.Event{Event: wire.EventFailed, Attempt: attempt, WorkerID: "worker-3", Pool: "default", Data: wire.EventData{
-		Round: round, Fence: fence, Final: &final, ExecutionTimeMs: wire.Ptr(int64(31)),
+		Round: round, Fence: fence, Final: &final, ExecutionTimeMs: new(int64(31)),
 		Error: &wire.TaskError{Message: "connection refused", Code: wire.CodeHandler, Attempt: attempt, At: dawn + 7},
 	}}
 	if !final {

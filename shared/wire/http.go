@@ -64,7 +64,7 @@ func NewTaskResource(r *Record) TaskResource {
 		WaitTimeMs: r.WaitTimeMs, ExecutionTimeMs: r.ExecutionTimeMs,
 	}
 	if r.DelayMs > 0 {
-		t.DelayMs = Ptr(r.DelayMs)
+		t.DelayMs = new(r.DelayMs)
 	}
 	if t.Tags == nil {
 		t.Tags = map[string]string{}
@@ -195,7 +195,7 @@ func NewWorkerView(w *Worker, now Time) WorkerView {
 		StartedAt: w.StartedAt, LastHeartbeat: w.LastHeartbeat, Tasks: w.Tasks,
 	}
 	if w.LastHeartbeat > 0 {
-		v.LastHeartbeatAgoMs = Ptr(max(int64(now-w.LastHeartbeat), 0))
+		v.LastHeartbeatAgoMs = new(max(int64(now-w.LastHeartbeat), 0))
 	}
 	if v.Tasks == nil {
 		v.Tasks = []string{}
@@ -379,7 +379,7 @@ func NewEventView(e *Event) EventView {
 		WorkerID: Text(e.WorkerID), Pool: Text(e.Pool), Data: e.Data,
 	}
 	if e.Attempt > 0 {
-		v.Attempt = Ptr(e.Attempt)
+		v.Attempt = new(e.Attempt)
 	}
 	return v
 }

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func encodeHTTP(t *testing.T, v any) string {
@@ -28,15 +29,28 @@ func keysOf(t *testing.T, s string) map[string]json.RawMessage {
 func TestShapesHaveEveryFieldEvenWhereNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
-		wire.TaskResource{}, wire.TaskPage{}, wire.Facets{}, wire.LogPage{}, wire.SubmitAnswer{}, wire.BulkAnswer{},
-		wire.WorkerView{}, wire.WorkersAnswer{}, wire.PoolView{}, wire.InstanceView{}, wire.Stats{}, wire.Series{},
-		wire.EventView{}, wire.EventsAnswer{}, wire.Problem{}, wire.Snapshot{},
+		wire.TaskResource{},
+		wire.TaskPage{},
+		wire.Facets{},
+		wire.LogPage{},
+		wire.SubmitAnswer{},
+		wire.BulkAnswer{},
+		wire.WorkerView{},
+		wire.WorkersAnswer{},
+		wire.PoolView{},
+		wire.InstanceView{},
+		wire.Stats{},
+		wire.Series{},
+		wire.EventView{},
+		wire.EventsAnswer{},
+		wire.Problem{},
+		wire.Snapshot{},
 	} {
 		got := keysOf(t, encodeHTTP(t, v))
 		typ := reflect.TypeOf(v)
 		require.Len(t, got, typ.NumField(), typ.Name())
-		for i := range typ.NumField() {
-			name, rest, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		for field := range typ.Fields() {
+			name, rest, _ := strings.Cut(field.Tag.Get("json"), ",")
 			require.Contains(t, got, name, typ.Name())
 			require.Empty(t, rest, "%s.%s may be left out", typ.Name(), name)
 		}
@@ -47,8 +61,10 @@ func TestTaskResourceShowsNullWhereUnknown(t *testing.T) {
 	t.Parallel()
 	r := &wire.Record{ID: "a", Status: wire.StatusPending, Definition: wire.Definition{Type: "x", DelayMs: 0}, SubmittedAt: 1}
 	got := keysOf(t, encodeHTTP(t, wire.NewTaskResource(r)))
-	for _, name := range []string{"delayMs", "runAt", "deadline", "result", "error", "progress", "worker", "pool", "scheduledFor",
-		"startedAt", "finishedAt", "waitTimeMs", "executionTimeMs"} {
+	for _, name := range []string{
+		"delayMs", "runAt", "deadline", "result", "error", "progress", "worker", "pool", "scheduledFor",
+		"startedAt", "finishedAt", "waitTimeMs", "executionTimeMs",
+	} {
 		require.Equal(t, "null", string(got[name]), name)
 	}
 	require.Equal(t, "{}", string(got["tags"]))
@@ -71,8 +87,10 @@ func TestEventOfAFailureAlwaysSaysHowItGoesOn(t *testing.T) {
 	require.Equal(t, "null", string(got["workerId"]))
 	require.JSONEq(t, `{"final":null,"retries":null,"maxRetries":null,"nextAttemptAt":null,"error":null}`, string(got["data"]))
 
-	v.Data = wire.EventData{Final: wire.Ptr(false), Retries: wire.Ptr(2), MaxRetries: wire.Ptr(3), NextAttemptAt: 1000, Fence: 7,
-		Error: &wire.TaskError{Message: "no", Code: wire.CodeHandler, Attempt: 2, At: 5}}
+	v.Data = wire.EventData{
+		Final: new(false), Retries: new(2), MaxRetries: new(3), NextAttemptAt: 1000, Fence: 7,
+		Error: &wire.TaskError{Message: "no", Code: wire.CodeHandler, Attempt: 2, At: 5},
+	}
 	require.JSONEq(t, `{"fence":7,"final":false,"retries":2,"maxRetries":3,"nextAttemptAt":"1970-01-01T00:00:01.000Z",
 		"error":{"message":"no","code":"handler","attempt":2,"at":"1970-01-01T00:00:00.005Z"}}`,
 		string(keysOf(t, encodeHTTP(t, v))["data"]))
@@ -80,8 +98,10 @@ func TestEventOfAFailureAlwaysSaysHowItGoesOn(t *testing.T) {
 
 func TestEventViewShowsTheWholeDefinition(t *testing.T) {
 	t.Parallel()
-	def := wire.Compact{Type: "x", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3, Backoff: wire.DefaultBackoff,
-		TimeoutMs: 3_600_000, RetentionMs: 86_400_000, Tags: map[string]string{}}
+	def := wire.Compact{
+		Type: "x", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3, Backoff: wire.DefaultBackoff,
+		TimeoutMs: 3_600_000, RetentionMs: 86_400_000, Tags: map[string]string{},
+	}
 	v := wire.NewEventView(&wire.Event{Event: wire.EventSubmitted, TaskID: "a", Data: wire.EventData{Task: &def}})
 	data := keysOf(t, string(keysOf(t, encodeHTTP(t, v))["data"]))
 	require.JSONEq(t, `{"type":"x","queue":"default","priority":"medium","maxRetries":3,"timeoutMs":3600000,"retentionMs":86400000,"tags":{},

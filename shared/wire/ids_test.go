@@ -20,7 +20,7 @@ func TestMadeIDs(t *testing.T) {
 		require.True(t, wire.IsMadeID(want))
 		seq, member, ok := wire.MadeFrom(want)
 		require.True(t, ok)
-		require.Equal(t, from, [2]uint64{seq, uint64(member)})
+		require.Equal(t, [2]uint64{seq, uint64(member)}, from)
 	}
 	for _, other := range []string{"", "task-", "task-12", "task-104-0", "task-104-", "task-104-01", "xtask-104", "task-104x", "task--104", "order-104"} {
 		require.False(t, wire.IsMadeID(other), other)

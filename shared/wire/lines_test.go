@@ -18,7 +18,7 @@ func TestWorkerLinesAreThoseOfTheContract(t *testing.T) {
 	cases := map[string]wire.LineFromWorker{
 		`{"op":"ready","protocol":1,"types":["a","b"],"concurrency":4}`: {Op: wire.OpReady, Protocol: 1, Types: []string{"a", "b"}, Concurrency: 4},
 		`{"op":"ready","protocol":1}`:                                   {Op: wire.OpReady, Protocol: 1},
-		`{"op":"progress","id":"x","percent":40,"message":"half"}`:      {Op: wire.OpProgress, ID: "x", Percent: wire.Ptr(40.0), Message: "half"},
+		`{"op":"progress","id":"x","percent":40,"message":"half"}`:      {Op: wire.OpProgress, ID: "x", Percent: new(40.0), Message: "half"},
 		`{"op":"progress","id":"x","percent":null,"message":""}`:        {Op: wire.OpProgress, ID: "x"},
 		`{"op":"log","id":"x","level":"info","message":"hello"}`:        {Op: wire.OpLog, ID: "x", Level: "info", Message: "hello"},
 		`{"op":"result","id":"x","result":{"n":12345678901234567890}}`:  {Op: wire.OpResult, ID: "x", Result: json.RawMessage(`{"n":12345678901234567890}`)},
@@ -26,7 +26,7 @@ func TestWorkerLinesAreThoseOfTheContract(t *testing.T) {
 		`{"op":"result","id":"x","resultFile":"/tmp/r.json"}`:           {Op: wire.OpResult, ID: "x", ResultFile: "/tmp/r.json"},
 		`{"op":"heartbeat"}`: {Op: wire.OpHeartbeat},
 		`{"op":"error","id":"x","message":"no","retryable":true,"retryAfterMs":null}`: {Op: wire.OpError, ID: "x", Message: "no", Retryable: true},
-		`{"op":"error","id":"x","message":"no","retryable":false,"retryAfterMs":500}`: {Op: wire.OpError, ID: "x", Message: "no", RetryAfterMs: wire.Ptr(int64(500))},
+		`{"op":"error","id":"x","message":"no","retryable":false,"retryAfterMs":500}`: {Op: wire.OpError, ID: "x", Message: "no", RetryAfterMs: new(int64(500))},
 	}
 	for line, want := range cases {
 		got, err := wire.DecodeWorkerLine([]byte(line))
@@ -57,7 +57,7 @@ func TestPoolLinesAreThoseOfTheContract(t *testing.T) {
 		require.Equal(t, want, got)
 		b, err := want.Append([]byte("before"))
 		require.NoError(t, err)
-		require.JSONEq(t, line, strings.TrimPrefix(string(b), "before"))
+		require.Equal(t, line, strings.TrimPrefix(string(b), "before"))
 		require.Equal(t, 1, strings.Count(string(b), "\n"))
 	}
 }
@@ -69,8 +69,8 @@ func TestLeftOutFieldsHaveDefaults(t *testing.T) {
 		`{"op":"error","id":"x","message":"no","retryable":null}`:           {Op: wire.OpError, ID: "x", Message: "no", Retryable: true},
 		`{"op":"result","id":"x"}`:                                          {Op: wire.OpResult, ID: "x"},
 		`{"op":"log","id":"x","message":"m"}`:                               {Op: wire.OpLog, ID: "x", Level: "info", Message: "m"},
-		`{"op":"progress","id":"x","percent":150.5}`:                        {Op: wire.OpProgress, ID: "x", Percent: wire.Ptr(100.0)},
-		`{"op":"progress","id":"x","percent":-1e999}`:                       {Op: wire.OpProgress, ID: "x", Percent: wire.Ptr(0.0)},
+		`{"op":"progress","id":"x","percent":150.5}`:                        {Op: wire.OpProgress, ID: "x", Percent: new(100.0)},
+		`{"op":"progress","id":"x","percent":-1e999}`:                       {Op: wire.OpProgress, ID: "x", Percent: new(0.0)},
 		` { "id" : "x" , "\u006fp" : "result", "result" : [1, {"a":"}"}] }`: {Op: wire.OpResult, ID: "x", Result: json.RawMessage(`[1, {"a":"}"}]`)},
 		`{"op":"ready","protocol":1,"types":null,"concurrency":null}`:       {Op: wire.OpReady, Protocol: 1},
 	} {
@@ -202,7 +202,7 @@ func TestLinesUpToTheLimitAndNotBeyond(t *testing.T) {
 	_, err = r.Next()
 	require.ErrorIs(t, err, wire.ErrLineTooLong)
 	var broken *wire.ProtocolError
-	require.True(t, errors.As(err, &broken))
+	require.ErrorAs(t, err, &broken)
 
 	over := wire.LineFromWorker{Op: wire.OpResult, ID: "x", Result: json.RawMessage(`"a` + string(fits.Result[1:]))}
 	kept, err := over.Append([]byte("kept"))
@@ -222,7 +222,7 @@ func TestLinesHoldNoLineBreaks(t *testing.T) {
 	l.Payload = json.RawMessage("{\n")
 	_, err = l.Append(nil)
 	require.ErrorContains(t, err, "payload")
-	p := wire.LineFromWorker{Op: wire.OpProgress, ID: "x", Percent: wire.Ptr(math.NaN()), Message: "two\nlines"}
+	p := wire.LineFromWorker{Op: wire.OpProgress, ID: "x", Percent: new(math.NaN()), Message: "two\nlines"}
 	b, err = p.Append(nil)
 	require.NoError(t, err)
 	require.Equal(t, `{"op":"progress","id":"x","percent":null,"message":"two\nlines"}`+"\n", string(b))
@@ -258,7 +258,7 @@ func FuzzDecodeWorkerLine(f *testing.F) {
 		again, err := wire.DecodeWorkerLine(b)
 		require.NoError(t, err)
 		if got.Result != nil {
-			require.JSONEq(t, string(got.Result), string(again.Result))
+			require.Equal(t, string(got.Result), string(again.Result))
 			again.Result = got.Result
 		}
 		require.Equal(t, got, again)

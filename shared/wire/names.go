@@ -182,14 +182,22 @@ const (
 // EpochKey in BucketSettings says since when a server, by its id, is known.
 func EpochKey(serverID string) string { return "epoch." + serverID }
 
-// PoolSettingsKey and QueueSettingsKey in BucketSettings hold what operators changed.
-func PoolSettingsKey(pool string) string   { return "pool." + pool }
+// PoolSettingsKey in BucketSettings holds what operators changed of a pool.
+func PoolSettingsKey(pool string) string { return "pool." + pool }
+
+// QueueSettingsKey is the same for a queue.
 func QueueSettingsKey(queue string) string { return "queue." + queue }
 
-// Keys of BucketWorkers beside the workers' own ids.
+// InstanceKey in BucketWorkers holds the Instance of a pool's process.
 func InstanceKey(pool, instance string) string { return "instance." + pool + "." + instance }
-func DesiredKey(pool string) string            { return "desired." + pool }
-func WorkerCommandKey(worker string) string    { return "command." + worker }
+
+// DesiredKey in BucketWorkers holds the Desired size of a pool.
+func DesiredKey(pool string) string { return "desired." + pool }
+
+// WorkerCommandKey in BucketWorkers holds the WorkerCommand for a worker.
+func WorkerCommandKey(worker string) string { return "command." + worker }
+
+// ServiceKey in BucketWorkers holds the Service that a service's process is.
 func ServiceKey(service, instance string) string {
 	return "service." + service + "." + instance
 }
@@ -206,9 +214,13 @@ func ParseInstanceKey(key string) (pool, instance string, ok bool) {
 // IsOwnKey tells Batuta's own keys from those of tasks and workers.
 func IsOwnKey(key string) bool { return strings.Contains(key, ".") }
 
-// Object names.
+// IncomingObject names a payload whose submission has no id yet.
 func IncomingObject(nonce string) string { return "incoming." + nonce }
-func PayloadObject(id string) string     { return "payload." + id }
+
+// PayloadObject names the payload of a task.
+func PayloadObject(id string) string { return "payload." + id }
+
+// ResultObject names the result of a hand-out of a task.
 func ResultObject(id string, fence uint64) string {
 	return "result." + id + "." + strconv.FormatUint(fence, 10)
 }

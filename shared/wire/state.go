@@ -240,7 +240,7 @@ func started(n *Record, e *Event) bool {
 	due := max(d.DueAt, d.SubmittedAt)
 	n.Status, n.Attempt, n.Fence, n.Worker, n.Pool = StatusInProgress, e.Attempt, d.Fence, e.WorkerID, e.Pool
 	n.StartedAt, n.FinishedAt, n.Progress, n.ExecutionTimeMs = e.Timestamp, 0, nil, nil
-	n.WaitTimeMs = Ptr(max(int64(e.Timestamp-due), 0))
+	n.WaitTimeMs = new(max(int64(e.Timestamp-due), 0))
 	n.Meta.LaneSeq = max(n.Meta.LaneSeq, d.LaneSeq)
 	return true
 }

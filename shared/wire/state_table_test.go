@@ -272,13 +272,13 @@ func TestEveryTransition(t *testing.T) {
 	}
 }
 
-func checkTransition(t *testing.T, state string, make func(place) wire.Event, want string) {
+func checkTransition(t *testing.T, state string, event func(place) wire.Event, want string) {
 	t.Helper()
 	var rec *wire.Record
 	if state != "none" {
 		rec = recordIn(t, wire.Status(state))
 	}
-	e := make(placeOf(rec))
+	e := event(placeOf(rec))
 	e.TaskID = "order-17"
 	if e.Timestamp == 0 {
 		e.Timestamp = dawn + 30_000

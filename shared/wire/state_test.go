@@ -244,7 +244,7 @@ func TestAStartMayStandBeforeItsSubmission(t *testing.T) {
 func TestAnEarlyStartOfALaterHandOut(t *testing.T) {
 	t.Parallel()
 	start := startedEvent(2, 1, wire.FirstFence(5))
-	start.Data.Retries, start.Data.ControlSeq = wire.Ptr(1), 44
+	start.Data.Retries, start.Data.ControlSeq = new(1), 44
 	h := newHistory(t).apply(start)
 	require.Equal(t, 2, h.rec.Attempt)
 	require.Equal(t, 1, h.rec.Retries)
@@ -312,8 +312,10 @@ func TestSplitMakesOneEventPerTask(t *testing.T) {
 	}}
 	got := wire.Split(&group)
 	require.Len(t, got, 3)
-	require.Equal(t, wire.Event{Seq: "7.0", Timestamp: dawn, Event: wire.EventDispatched, TaskID: "b", Attempt: 4,
-		Data: wire.EventData{Lane: "default_high", LaneSeq: 41, Round: 2}}, got[1])
+	require.Equal(t, wire.Event{
+		Seq: "7.0", Timestamp: dawn, Event: wire.EventDispatched, TaskID: "b", Attempt: 4,
+		Data: wire.EventData{Lane: "default_high", LaneSeq: 41, Round: 2},
+	}, got[1])
 	group.Data.Attempts, group.Data.Rounds = nil, nil
 	for i, e := range wire.Split(&group) {
 		require.Equal(t, 1, e.Attempt)

@@ -209,7 +209,7 @@ func (w *world) start(m *message) wire.Event {
 	e := startedEvent(m.attempt, m.round, m.fence)
 	e.Data.Task, e.Data.ControlSeq = w.task, m.control
 	if m.retries > 0 {
-		e.Data.Retries = wire.Ptr(m.retries)
+		e.Data.Retries = new(m.retries)
 	}
 	return e
 }

@@ -109,8 +109,8 @@ func (d Decoder) Decode(body []byte) (members []Member, group bool, err error) {
 }
 
 func syntaxDetail(body []byte) string {
-	var any json.RawMessage
-	if err := json.Unmarshal(body, &any); err != nil {
+	var value json.RawMessage
+	if err := json.Unmarshal(body, &value); err != nil {
 		return " (" + err.Error() + ")"
 	}
 	return ""

@@ -51,7 +51,7 @@ func TestATaskNeedsItsTypeOnly(t *testing.T) {
 		Backoff:   wire.Backoff{Policy: "exponential", BaseMs: 1000, MaxMs: 60000, Jitter: 0.2},
 		TimeoutMs: 3_600_000, RetentionMs: 86_400_000, Tags: map[string]string{},
 	}}, *s)
-	require.Zero(t, s.Definition.ScheduledFor(dawn))
+	require.Zero(t, s.ScheduledFor(dawn))
 }
 
 func TestDefaultsAreSettings(t *testing.T) {
@@ -72,8 +72,10 @@ var bounds = []struct {
 	{
 		field: "id", rule: "A-Z a-z 0-9",
 		in: []string{`"a"`, `"_-Z9"`, `"` + strings.Repeat("x", 64) + `"`, `"task-"`, `"task-12"`, `"task-12a"`, `"task-104-0"`, `"task-104-"`, `"Task-104"`, `"my-task-104"`, `null`},
-		out: []string{`""`, `"` + strings.Repeat("x", 65) + `"`, `"a.b"`, `"a b"`, `"é"`, `"a\n"`, `"*"`, `">"`,
-			`"a\u0000"`},
+		out: []string{
+			`""`, `"` + strings.Repeat("x", 65) + `"`, `"a.b"`, `"a b"`, `"é"`, `"a\n"`, `"*"`, `">"`,
+			`"a\u0000"`,
+		},
 	},
 	{
 		field: "id", rule: "made by Batuta",
@@ -108,8 +110,10 @@ var bounds = []struct {
 	{
 		field: "runAt", rule: "RFC 3339",
 		in: []string{`"2026-01-01T10:21:03Z"`, `"2026-01-01T12:21:03.5+02:00"`, `"2020-01-01T00:00:00Z"`, `"1970-01-01T00:00:00Z"`, `null`},
-		out: []string{`""`, `"now"`, `1767262862000`, `"2026-01-01"`, `"2026-01-01 10:21:03Z"`, `"2026-01-01T10:21:03"`, `"2026-02-30T00:00:00Z"`,
-			`"1969-12-31T23:59:59Z"`, `"1970-01-01T00:00:00+14:00"`, `{}`},
+		out: []string{
+			`""`, `"now"`, `1767262862000`, `"2026-01-01"`, `"2026-01-01 10:21:03Z"`, `"2026-01-01T10:21:03"`, `"2026-02-30T00:00:00Z"`,
+			`"1969-12-31T23:59:59Z"`, `"1970-01-01T00:00:00+14:00"`, `{}`,
+		},
 	},
 	{field: "runAt", rule: "at most 1 year ahead", in: []string{`"2027-01-01T10:21:02.000Z"`}, out: []string{`"2027-01-01T10:21:02.001Z"`, `"9999-12-31T23:59:59Z"`}},
 	{
@@ -264,7 +268,7 @@ func TestWhenATaskIsToRun(t *testing.T) {
 		`{"type":"a","runAt":"2026-01-01T11:21:02.0019+01:00"}`: dawn + 1,
 		`{"type":"a","runAt":"2025-01-01T00:00:00Z"}`:           0,
 	} {
-		require.Equal(t, want, accept(t, body).Definition.ScheduledFor(dawn), body)
+		require.Equal(t, want, accept(t, body).ScheduledFor(dawn), body)
 	}
 }
 

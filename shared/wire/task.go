@@ -138,8 +138,10 @@ func (c *Compact) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*c = Compact{Type: in.Type, Queue: in.Queue, Priority: in.Priority, MaxRetries: d.MaxRetries, Backoff: DefaultBackoff,
-		TimeoutMs: in.TimeoutMs, DelayMs: in.DelayMs, RunAt: in.RunAt, Deadline: in.Deadline, RetentionMs: in.RetentionMs, Tags: in.Tags}
+	*c = Compact{
+		Type: in.Type, Queue: in.Queue, Priority: in.Priority, MaxRetries: d.MaxRetries, Backoff: DefaultBackoff,
+		TimeoutMs: in.TimeoutMs, DelayMs: in.DelayMs, RunAt: in.RunAt, Deadline: in.Deadline, RetentionMs: in.RetentionMs, Tags: in.Tags,
+	}
 	if in.MaxRetries != nil {
 		c.MaxRetries = *in.MaxRetries
 	}

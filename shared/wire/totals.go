@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"math"
 	"sort"
 )
@@ -51,9 +52,7 @@ func (t *Totals) Clone() *Totals {
 	c.Finished = make(map[Status]map[string]uint64, len(t.Finished))
 	for s, m := range t.Finished {
 		n := make(map[string]uint64, len(m))
-		for k, v := range m {
-			n[k] = v
-		}
+		maps.Copy(n, m)
 		c.Finished[s] = n
 	}
 	c.DurationMs, c.WaitMs = t.DurationMs.Clone(), t.WaitMs.Clone()
@@ -89,9 +88,7 @@ func (h *Histogram) Add(ms float64) {
 // Clone copies a histogram so that the copy can be changed.
 func (h Histogram) Clone() Histogram {
 	b := make(map[int]uint64, len(h.Buckets))
-	for i, n := range h.Buckets {
-		b[i] = n
-	}
+	maps.Copy(b, h.Buckets)
 	h.Buckets = b
 	return h
 }

@@ -1,3 +1,5 @@
+// Package httpapi speaks HTTP: it checks requests, turns them into messages, and shows what
+// the read model knows.
 package httpapi
 
 import (

@@ -145,7 +145,7 @@ func (a *asset) send(c *fiber.Ctx) error {
 }
 
 func matchesETag(header, etag string) bool {
-	for _, one := range strings.Split(header, ",") {
+	for one := range strings.SplitSeq(header, ",") {
 		if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == etag || one == "*" {
 			return true
 		}
@@ -156,7 +156,7 @@ func matchesETag(header, etag string) bool {
 // acceptedEncodings are those a client takes; q=0 refuses one.
 func acceptedEncodings(header string) map[string]bool {
 	all := map[string]bool{}
-	for _, one := range strings.Split(header, ",") {
+	for one := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(strings.ReplaceAll(one, " ", ""), ";")
 		all[strings.ToLower(name)] = strings.Trim(strings.TrimPrefix(strings.ToLower(weight), "q="), "0.") != "" || weight == ""
 	}

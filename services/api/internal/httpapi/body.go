@@ -163,10 +163,9 @@ func syntax(body []byte) error {
 	if json.Valid(body) {
 		return nil
 	}
-	var any json.RawMessage
-	err := json.Unmarshal(body, &any)
-	var at *json.SyntaxError
-	if errors.As(err, &at) {
+	var value json.RawMessage
+	err := json.Unmarshal(body, &value)
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("must be JSON (byte %d: %w)", at.Offset, err)
 	}
 	return fmt.Errorf("must be JSON (%w)", err)

@@ -57,8 +57,6 @@ type bundle struct {
 
 type option func(*httpapi.Deps)
 
-func withAccess(a httpapi.Access) option { return func(d *httpapi.Deps) { d.Access = a } }
-
 func setup(t *testing.T, opts ...option) *bundle {
 	t.Helper()
 	return setupOn(t, natstest.Start(t), opts...)

@@ -40,9 +40,11 @@ type kvModel struct {
 }
 
 func newKVModel(t testing.TB, js jetstream.JetStream) *kvModel {
+	t.Helper()
 	kv, err := js.KeyValue(context.Background(), wire.BucketTasks)
 	require.NoError(t, err)
-	return &kvModel{t: t, js: js, kv: kv, overlay: map[string]*wire.Record{}, subs: make(chan *feed, 16),
+	return &kvModel{
+		t: t, js: js, kv: kv, overlay: map[string]*wire.Record{}, subs: make(chan *feed, 16),
 		stats:   wire.Stats{SystemStatus: wire.SystemStable, Uptime: "00:00:01", UpdatedAt: wire.Now()},
 		workers: wire.WorkersAnswer{Workers: []wire.WorkerView{}, Ended: []wire.EndedWorker{}, UpdatedAt: wire.Now()},
 		pools:   []wire.PoolView{}, queues: []wire.QueueView{},
@@ -81,8 +83,10 @@ func (m *kvModel) Get(id string) *wire.Record {
 
 func (m *kvModel) Accepted(sub *wire.Submission, seq uint64, member int, at wire.Time) {
 	id := sub.ID
-	rec := &wire.Record{Definition: sub.Definition, Status: wire.StatusPending, Attempt: 1, SubmittedAt: at,
-		Meta: wire.Meta{SubmitSeq: seq, Member: member, PayloadObject: sub.PayloadObject}}
+	rec := &wire.Record{
+		Definition: sub.Definition, Status: wire.StatusPending, Attempt: 1, SubmittedAt: at,
+		Meta: wire.Meta{SubmitSeq: seq, Member: member, PayloadObject: sub.PayloadObject},
+	}
 	if id == "" {
 		id = wire.MakeID(seq, member)
 	} else {
@@ -151,11 +155,13 @@ func (m *kvModel) Workers() wire.WorkersAnswer {
 	defer m.mu.Unlock()
 	return m.workers
 }
+
 func (m *kvModel) Pools() []wire.PoolView {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.pools)
 }
+
 func (m *kvModel) Queues() []wire.QueueView {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -163,11 +169,13 @@ func (m *kvModel) Queues() []wire.QueueView {
 }
 
 func (m *kvModel) Series(_ context.Context, _, step time.Duration) (wire.Series, error) {
-	return wire.Series{From: wire.Now(), StepMs: step.Milliseconds(), Tasks: map[string][]int64{"completed": {1}}, Types: map[string]int64{},
+	return wire.Series{
+		From: wire.Now(), StepMs: step.Milliseconds(), Tasks: map[string][]int64{"completed": {1}}, Types: map[string]int64{},
 		Waiting:        map[string][]*int64{"high": {nil}},
-		QueueLatencyMs: wire.LatencySeries{P50: []*int64{nil}, P99: []*int64{wire.Ptr(int64(4))}},
-		Workers:        map[string]wire.WorkerSeries{"worker-1": {CPUPercent: []*float64{nil}, MemoryMb: []*float64{wire.Ptr(1.5)}}},
-		Marks:          []wire.EventView{}}, nil
+		QueueLatencyMs: wire.LatencySeries{P50: []*int64{nil}, P99: []*int64{new(int64(4))}},
+		Workers:        map[string]wire.WorkerSeries{"worker-1": {CPUPercent: []*float64{nil}, MemoryMb: []*float64{new(1.5)}}},
+		Marks:          []wire.EventView{},
+	}, nil
 }
 
 func (m *kvModel) Events(_ context.Context, q httpapi.EventQuery) (wire.EventsAnswer, error) {
@@ -201,8 +209,10 @@ func (b *bundle) record(id string, status wire.Status, change func(*wire.Record)
 	require.NoError(b.t, err)
 	rec := &wire.Record{
 		ID: id, Status: status, Attempt: 1, SubmittedAt: now, Meta: wire.Meta{SubmitSeq: ack.Sequence},
-		Definition: wire.Definition{Type: "demo", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3,
-			Backoff: wire.DefaultBackoff, TimeoutMs: 3_600_000, RetentionMs: 86_400_000, Tags: map[string]string{}},
+		Definition: wire.Definition{
+			Type: "demo", Queue: "default", Priority: wire.PriorityMedium, MaxRetries: 3,
+			Backoff: wire.DefaultBackoff, TimeoutMs: 3_600_000, RetentionMs: 86_400_000, Tags: map[string]string{},
+		},
 	}
 	if status.Ended() {
 		rec.FinishedAt = now

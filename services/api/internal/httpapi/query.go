@@ -24,7 +24,7 @@ type params struct {
 // fault; an empty one counts as absent.
 func readParams(c *fiber.Ctx, allowed ...string) *params {
 	p := &params{values: map[string]string{}}
-	c.Context().QueryArgs().VisitAll(func(k, v []byte) {
+	for k, v := range c.Context().QueryArgs().All() {
 		name, value := string(k), string(v)
 		_, twice := p.values[name]
 		switch {
@@ -36,7 +36,7 @@ func readParams(c *fiber.Ctx, allowed ...string) *params {
 		default:
 			p.values[name] = value
 		}
-	})
+	}
 	return p
 }
 

@@ -62,8 +62,10 @@ func TestEventsAndSeries(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Equal(t, http.StatusOK, b.get("/events?task=x&event=task.failed,audit&since=2026-01-01T00:00:00Z&limit=3&cursor=10.2").status)
-	require.Equal(t, httpapi.EventQuery{Task: "x", Event: []wire.EventName{wire.EventFailed, wire.EventAudit},
-		Since: wire.At(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), Limit: 3, Before: wire.Position{Seq: 10, Index: 2}}, b.model.askedFor)
+	require.Equal(t, httpapi.EventQuery{
+		Task: "x", Event: []wire.EventName{wire.EventFailed, wire.EventAudit},
+		Since: wire.At(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), Limit: 3, Before: wire.Position{Seq: 10, Index: 2},
+	}, b.model.askedFor)
 	require.Len(t, b.get("/events?event=task.dispatched&since=now&until=x&cursor=a&limit=-1&kind=x").faults(t), 6)
 	require.Equal(t, http.StatusOK, b.get("/stats/series?window=1h&step=15s").status)
 	require.Equal(t, http.StatusOK, b.get("/stats/series").status)
@@ -111,8 +113,8 @@ func TestMetrics(t *testing.T) {
 			b.model.totals.DurationMs.Add(ms)
 		}
 		b.model.workers.Workers = []wire.WorkerView{{ID: "worker-1", Pool: "default", Status: wire.WorkerBusy}}
-		b.model.pools = []wire.PoolView{{Name: "default", Desired: wire.Ptr(3), Running: 2}}
-		b.model.queues = []wire.QueueView{{Name: "default", Depth: wire.Depth{High: 4}, OldestWaitMs: wire.Ptr(int64(1500))}}
+		b.model.pools = []wire.PoolView{{Name: "default", Desired: new(3), Running: 2}}
+		b.model.queues = []wire.QueueView{{Name: "default", Depth: wire.Depth{High: 4}, OldestWaitMs: new(int64(1500))}}
 	})
 	got := b.get("/metrics")
 	require.Equal(t, http.StatusOK, got.status, string(got.body))

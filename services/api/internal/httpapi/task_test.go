@@ -19,8 +19,9 @@ func TestGetTaskWithHistoryAndResult(t *testing.T) {
 	at := b.publish(
 		wire.NewEvent(wire.Event{Event: wire.EventDispatched, Data: wire.EventData{Lane: "default_medium", IDs: []string{"x"}}}),
 		wire.NewEvent(wire.Event{Event: wire.EventFailed, TaskID: "x", Attempt: 1, WorkerID: "worker-1", Pool: "default", Data: wire.EventData{
-			Final: wire.Ptr(true), Retries: wire.Ptr(0), MaxRetries: wire.Ptr(0), Fence: 9,
-			Error: &wire.TaskError{Message: "no", Code: wire.CodeHandler, Attempt: 1, At: wire.Now()}}}))
+			Final: new(true), Retries: new(0), MaxRetries: new(0), Fence: 9,
+			Error: &wire.TaskError{Message: "no", Code: wire.CodeHandler, Attempt: 1, At: wire.Now()},
+		}}))
 	b.record("x", wire.StatusCompleted, func(r *wire.Record) {
 		r.Result = json.RawMessage(`{"n":12345678901234567890.10,"s":"\"result\":null"}`)
 		r.Tags = map[string]string{"k": `"result":null`}

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -71,7 +70,7 @@ func TestWebSocketOfAClientThatCannotKeepUpIsClosedWithAReason(t *testing.T) {
 	close(f.out)
 	_, _, err = conn.ReadMessage()
 	var closed *websocket.CloseError
-	require.True(t, errors.As(err, &closed), "%v", err)
+	require.ErrorAs(t, err, &closed, "%v", err)
 	require.Equal(t, websocket.ClosePolicyViolation, closed.Code)
 	require.Equal(t, "too slow", closed.Text)
 	requireClosed(t, f)

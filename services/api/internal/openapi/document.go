@@ -5,6 +5,7 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -31,13 +32,13 @@ func New(version string) (*Document, error) {
 		}
 		path[strings.ToLower(op.method)] = g.operation(op)
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[wire.Snapshot](), reflect.TypeFor[wire.Delta](), reflect.TypeFor[wire.Definition](),
-		reflect.TypeFor[wire.SubmitAnswer](), reflect.TypeFor[wire.BulkAnswer](), reflect.TypeFor[wire.Fault]()} {
+	for _, t := range []reflect.Type{
+		reflect.TypeFor[wire.Snapshot](), reflect.TypeFor[wire.Delta](), reflect.TypeFor[wire.Definition](),
+		reflect.TypeFor[wire.SubmitAnswer](), reflect.TypeFor[wire.BulkAnswer](), reflect.TypeFor[wire.Fault](),
+	} {
 		g.of(t)
 	}
-	for name, s := range inputs {
-		g.components[name] = s
-	}
+	maps.Copy(g.components, inputs)
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{
@@ -104,7 +105,7 @@ func (op *operation) text() string {
 }
 
 func pathParams(path string) (names []string) {
-	for _, part := range strings.Split(path, "/") {
+	for part := range strings.SplitSeq(path, "/") {
 		if strings.HasPrefix(part, "{") {
 			names = append(names, strings.Trim(part, "{}"))
 		}

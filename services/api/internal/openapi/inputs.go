@@ -52,8 +52,10 @@ var inputs = object{
 		"runAt":       withDescription(whenever, "Not beside delayMs; up to a year ahead."),
 		"deadline":    withDescription(whenever, "A task not finished by then ends as failed."),
 		"retentionMs": bounded(60_000, int64(2_592_000_000), wire.StandardDefaults.RetentionMs),
-		"tags": object{"type": []string{"object", "null"}, "description": "Up to 16.", "maxProperties": 16,
-			"propertyNames": object{"pattern": "^[A-Za-z0-9_.-]{1,32}$"}, "additionalProperties": object{"type": "string", "maxLength": 128}},
+		"tags": object{
+			"type": []string{"object", "null"}, "description": "Up to 16.", "maxProperties": 16,
+			"propertyNames": object{"pattern": "^[A-Za-z0-9_.-]{1,32}$"}, "additionalProperties": object{"type": "string", "maxLength": 128},
+		},
 	}, "type"),
 	"BulkFilter": closed(object{
 		"status": oneOrMore("Statuses."), "type": oneOrMore("Types; image.* takes all below image."), "queue": oneOrMore("Queues."),
@@ -68,7 +70,8 @@ var inputs = object{
 		"maxConcurrent": bounded(1, 1_000_000, nil),
 		"ratePerSecond": object{"type": []string{"number", "null"}},
 		"types": object{"type": []string{"object", "null"}, "description": "Limits by type.", "additionalProperties": closed(object{
-			"maxConcurrent": bounded(1, 1_000_000, nil), "ratePerSecond": object{"type": []string{"number", "null"}}})},
+			"maxConcurrent": bounded(1, 1_000_000, nil), "ratePerSecond": object{"type": []string{"number", "null"}},
+		})},
 	}),
 	"SignIn": closed(object{"token": object{"type": "string", "minLength": 1}}, "token"),
 }

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -79,9 +80,7 @@ func ref(name string) object { return object{"$ref": "#/components/schemas/" + n
 func nullable(s object) object {
 	if kind, ok := s["type"].(string); ok && s["$ref"] == nil {
 		n := object{}
-		for k, v := range s {
-			n[k] = v
-		}
+		maps.Copy(n, s)
 		n["type"] = []string{kind, "null"}
 		return n
 	}
@@ -123,9 +122,7 @@ func (g *schemas) component(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	g.fields(t, properties, &required)
 	s := closed(properties, required...)
-	for field, p := range overrides[name] {
-		properties[field] = p
-	}
+	maps.Copy(properties, overrides[name])
 	if d := descriptions[name]; d != "" {
 		s["description"] = d
 	}
@@ -142,8 +139,7 @@ func componentName(t reflect.Type) string {
 }
 
 func (g *schemas) fields(t reflect.Type, properties object, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if f.Anonymous {
 			g.fields(f.Type, properties, required)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -252,9 +253,7 @@ func message(batch []*item) *nats.Msg {
 	m := nats.NewMsg(batch[0].subject)
 	if len(batch) == 1 {
 		m.Data = batch[0].body
-		for k, v := range batch[0].header {
-			m.Header[k] = v
-		}
+		maps.Copy(m.Header, batch[0].header)
 	} else {
 		m.Subject, m.Data = wire.SubjectSubmit, array(batch)
 	}

@@ -170,12 +170,15 @@ func (l *logger) keep(s string) string {
 func (l *logger) Noticef(format string, v ...any) {
 	l.log.Debug("NATS server", "text", message(format, v))
 }
+
 func (l *logger) Warnf(format string, v ...any) {
 	l.log.Warn("NATS server", "text", message(format, v))
 }
+
 func (l *logger) Errorf(format string, v ...any) {
 	l.log.Error("NATS server", "text", l.keep(message(format, v)))
 }
+
 func (l *logger) Fatalf(format string, v ...any) {
 	l.log.Error("NATS server", "text", l.keep(message(format, v)))
 }

@@ -140,7 +140,7 @@ func (y *System) startServices(ctx context.Context) error {
 		new  func(program.Env) (program.Service, error)
 	}{
 		{"state-recorder", func(e program.Env) (program.Service, error) { return recorder.New(recorder.ConfigOf(e)) }},
-		{"scheduler", newScheduler},
+		{"scheduler", func(e program.Env) (program.Service, error) { return scheduler.New(scheduler.ConfigOf(e)) }},
 		{"api", func(e program.Env) (program.Service, error) {
 			a, err := api.New(api.ConfigOf(e))
 			y.api = a
@@ -163,18 +163,6 @@ func (y *System) startServices(ctx context.Context) error {
 	}
 	return y.awaitReady(ctx)
 }
-
-func newScheduler(e program.Env) (program.Service, error) {
-	cfg := scheduler.FromSettings(e.Settings, e.Log)
-	cfg.Conn = e.Conn
-	s, err := scheduler.New(cfg)
-	return schedulerService{s}, err
-}
-
-type schedulerService struct{ *scheduler.Scheduler }
-
-// Ready implements program.Service.
-func (s schedulerService) Ready() error { return s.Scheduler.Ready(context.Background()) }
 
 func (y *System) env(service string) (program.Env, error) {
 	o := program.ConnectOptions(y.settings, service, y.log)

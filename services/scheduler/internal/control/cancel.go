@@ -4,9 +4,10 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"golang.org/x/sync/errgroup"
 )
 
 // cancel ends open tasks. That of a running one ends it in the books; its pool hears the

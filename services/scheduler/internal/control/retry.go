@@ -5,9 +5,10 @@ import (
 	"errors"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"golang.org/x/sync/errgroup"
 )
 
 // retry begins a new round of ended tasks whose payload is still there.

@@ -11,7 +11,7 @@ func Refused(err error) bool { return natsx.Final(err) }
 // FailedEvent is the scheduler's word that a task ends without a further hand-out.
 func FailedEvent(env *wire.Envelope, code wire.ErrorCode, message string, at wire.Time) wire.Event {
 	return wire.NewEvent(wire.Event{Event: wire.EventFailed, Timestamp: at, TaskID: env.ID, Attempt: env.Attempt, Data: wire.EventData{
-		Round: env.Round, Final: wire.Ptr(true), Retries: wire.Ptr(env.Retries), MaxRetries: wire.Ptr(env.Task.MaxRetries),
+		Round: env.Round, Final: new(true), Retries: new(env.Retries), MaxRetries: new(env.Task.MaxRetries),
 		Error: &wire.TaskError{Message: message, Code: code, Attempt: env.Attempt, At: at},
 	}})
 }

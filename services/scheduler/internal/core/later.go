@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // laterBatch is how many schedules are published side by side.

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // ErrPayloadGone is returned where a task's payload lies nowhere any more.

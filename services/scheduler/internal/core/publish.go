@@ -45,7 +45,7 @@ func answer(ctx context.Context, f jetstream.PubAckFuture) *jetstream.PubAck {
 	select {
 	case ack := <-f.Ok():
 		return ack
-	case <-f.Err():
+	case <-f.Err(): //nolint:errcheck // the caller asks again, and hears why then
 	case <-t.C:
 	case <-ctx.Done():
 	}

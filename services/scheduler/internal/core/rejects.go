@@ -6,9 +6,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go"
 )
 
 // maxFaults bounds the faults that one event tells; the bytes are kept, so nothing is lost.

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // LaneMessage reads the lane message of a task; nil where that sequence holds none of it.
@@ -24,7 +25,7 @@ func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.En
 	}
 	env, err := wire.DecodeEnvelope(m.Data)
 	if err != nil || env.ID != id {
-		return nil, nil
+		return nil, nil //nolint:nilerr // what nobody can read is not this task's message
 	}
 	return env, nil
 }

@@ -15,9 +15,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/natsx"
 )
 
 // Config of a Puller.

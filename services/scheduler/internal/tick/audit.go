@@ -9,12 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
-	"github.com/batuta-tasks/batuta/shared/natsx"
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 const (

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 func TestDecide(t *testing.T) {

@@ -162,7 +162,7 @@ func step(before *poolState, pool string, own []wire.Instance, d demand, now wir
 	var events []wire.Event
 	if desired != next.Desired {
 		events = append(events, wire.NewEvent(wire.Event{Event: wire.EventPoolScaled, Timestamp: now, Pool: pool, Data: wire.EventData{
-			From: wire.Ptr(next.Desired), To: wire.Ptr(desired), Reason: reason,
+			From: new(next.Desired), To: new(desired), Reason: reason,
 		}}))
 		next.Desired, next.Reason, next.ScaledAt = desired, reason, now
 	}

@@ -107,6 +107,6 @@ func (t *Tick) rest(ctx context.Context) {
 
 func (t *Tick) try(ctx context.Context, what string, work func(context.Context) error) {
 	if err := work(ctx); err != nil && ctx.Err() == nil {
-		t.core.Log.Warn("cannot "+what, "err", err)
+		t.core.Log.Warn("a tick's work is left to the next", "what", what, "err", err)
 	}
 }

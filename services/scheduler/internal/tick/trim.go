@@ -7,8 +7,9 @@ import (
 	"sort"
 	"time"
 
-	"github.com/batuta-tasks/batuta/shared/wire"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 const (
@@ -29,6 +30,7 @@ func (t *Tick) trim(ctx context.Context) error {
 	)
 }
 
+//nolint:unparam // both consumers happen to have one name
 func (t *Tick) trimStream(ctx context.Context, stream, consumer string, age time.Duration) error {
 	cons, err := t.core.JS.Consumer(ctx, stream, consumer)
 	if err != nil {
