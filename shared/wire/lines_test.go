@@ -57,7 +57,7 @@ func TestPoolLinesAreThoseOfTheContract(t *testing.T) {
 		require.Equal(t, want, got)
 		b, err := want.Append([]byte("before"))
 		require.NoError(t, err)
-		require.Equal(t, line, strings.TrimPrefix(string(b), "before"))
+		require.Equal(t, line+"\n", strings.TrimPrefix(string(b), "before"))
 		require.Equal(t, 1, strings.Count(string(b), "\n"))
 	}
 }
