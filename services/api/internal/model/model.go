@@ -50,6 +50,7 @@ type Model struct {
 	events   eventLog
 	losses   losses
 	status   wire.Stats
+	standing standing
 	submits  position
 }
 

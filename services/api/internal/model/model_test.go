@@ -303,6 +303,50 @@ func TestASlowClientIsCutOff(t *testing.T) {
 	require.JSONEq(t, `"snapshot"`, string(next(t, fresh)["type"]))
 }
 
+// The loss of a worker makes the system Recovering, and an event tells so, once for all APIs.
+func TestAChangeOfStateIsToldOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, m := range []*Model{b.model, b.start(t)} {
+		natstest.Eventually(t, func() error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.standing.told != wire.SystemStable {
+				return fmt.Errorf("the system stands at %q", m.standing.told)
+			}
+			return nil
+		})
+	}
+	ev := natsx.NewEvents(natsx.NewPublisher(b.js))
+	defer ev.Close(context.Background())
+	_, err := ev.Publish(t.Context(), wire.NewEvent(wire.Event{Event: wire.EventWorkerLost, WorkerID: "worker-9", Pool: "default"}))
+	require.NoError(t, err)
+	q := httpapi.EventQuery{Event: []wire.EventName{wire.EventSystem}, Limit: 10}
+	natstest.Eventually(t, func() error {
+		page, err := b.model.Events(t.Context(), q)
+		if err == nil && len(page.Events) == 0 {
+			err = fmt.Errorf("nothing told; the system is %s", b.model.Stats().SystemStatus)
+		}
+		return err
+	})
+	page, err := b.model.Events(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, "system is Recovering, was Stable: worker-9 was lost; its tasks run again or have ended", page.Events[len(page.Events)-1].Description)
+}
+
+func TestAStateThatDoesNotHoldIsNotTold(t *testing.T) {
+	t.Parallel()
+	var s standing
+	at := func(ms wire.Time) wire.Time { return 1_000_000 + ms }
+	require.Empty(t, s.turn(at(0), wire.SystemStable), "the first")
+	require.Empty(t, s.turn(at(100), wire.SystemHighLoad))
+	require.Empty(t, s.turn(at(1000), wire.SystemStable))
+	require.Empty(t, s.turn(at(2000), wire.SystemHighLoad))
+	require.Empty(t, s.turn(at(3900), wire.SystemHighLoad))
+	require.Equal(t, wire.SystemStable, s.turn(at(4000), wire.SystemHighLoad))
+	require.Empty(t, s.turn(at(9000), wire.SystemHighLoad), "told already")
+}
+
 func TestEventsNewestFirstPageByPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -86,8 +87,16 @@ func (m *Model) Stats() wire.Stats {
 
 func (m *Model) refresh() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.status = m.compute()
+	now := m.status
+	var before wire.SystemStatus
+	if m.Ready() == nil {
+		before = m.standing.turn(now.UpdatedAt, now.SystemStatus)
+	}
+	m.mu.Unlock()
+	if before != "" {
+		m.group.Go("tell the state", func(ctx context.Context) { m.tellStatus(ctx, before, now) })
+	}
 }
 
 func (m *Model) compute() wire.Stats {
