@@ -1,4 +1,3 @@
 module github.com/batuta-tasks/batuta/web
 
 go 1.26.0
-

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	readmodel "github.com/batuta-tasks/batuta/services/api/internal/model"
+	"github.com/batuta-tasks/batuta/services/api/internal/readmodel"
 )
 
 // model is the read model with the life of the service.

@@ -21,9 +21,11 @@ type Gather[T, R any] struct {
 	queue  []gathered[T, R]
 	closed bool
 	wake   chan struct{}
-	done   chan struct{}
-	ctx    context.Context //nolint:containedctx // it is the life of the goroutine, not of a call
-	cancel context.CancelFunc
+	// closing is closed, and not wake: somebody may be about to send to that.
+	closing chan struct{}
+	done    chan struct{}
+	ctx     context.Context //nolint:containedctx // it is the life of the goroutine, not of a call
+	cancel  context.CancelFunc
 }
 
 type gathered[T, R any] struct {
@@ -38,7 +40,7 @@ func NewGather[T, R any](maxCount, maxBytes int, size func(T) int, write func(co
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // cancelled by Close
 	g := &Gather[T, R]{
 		maxCount: maxCount, maxBytes: maxBytes, size: size, write: write,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), ctx: ctx, cancel: cancel,
+		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}), ctx: ctx, cancel: cancel,
 	}
 	go g.run()
 	return g
@@ -108,7 +110,7 @@ func (g *Gather[T, R]) Close(ctx context.Context) {
 	g.mu.Lock()
 	if !g.closed {
 		g.closed = true
-		close(g.wake)
+		close(g.closing)
 	}
 	g.mu.Unlock()
 	select {
@@ -125,8 +127,12 @@ func (g *Gather[T, R]) run() {
 	for {
 		batch := g.take()
 		if len(batch) == 0 {
-			if _, open := <-g.wake; !open && g.Len() == 0 {
-				return
+			select {
+			case <-g.wake:
+			case <-g.closing: // nothing is taken any more
+				if g.Len() == 0 {
+					return
+				}
 			}
 			continue
 		}

@@ -53,6 +53,27 @@ func TestGatherMakesBatchesWhileAWriteIsInFlight(t *testing.T) {
 	require.ErrorIs(t, err, natsx.ErrClosed)
 }
 
+// What is handed in while the gatherer closes is either written or told that it was not.
+func TestGatherClosesUnderLoad(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		g := natsx.NewGather(3, 100, func(int) int { return 1 }, func(_ context.Context, items []int) ([]int, error) { return items, nil })
+		var told sync.WaitGroup
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for i := range 100 {
+					told.Add(1)
+					g.Go(func(int, int, error) { told.Done() }, i)
+				}
+			})
+		}
+		g.Close(t.Context())
+		senders.Wait()
+		told.Wait()
+	}
+}
+
 func TestEventsKeepTheirOrderAndPlaces(t *testing.T) {
 	t.Parallel()
 	_, js := setup(t)

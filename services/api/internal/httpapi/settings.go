@@ -297,7 +297,7 @@ func (s *Server) pauseQueue(paused bool) fiber.Handler {
 	}
 }
 
-// setPaused keeps the setting, which the scheduler follows.
+// setPaused keeps the setting, for lanes made later, and has the server pause those there are.
 func (s *Server) setPaused(c *fiber.Ctx, view *wire.QueueView, paused bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
@@ -309,6 +309,9 @@ func (s *Server) setPaused(c *fiber.Ctx, view *wire.QueueView, paused bool) erro
 	})
 	if err != nil {
 		return err
+	}
+	if err := s.store.pauseLanes(ctx, view.Name, paused); err != nil {
+		return unavailable("the setting is kept, but the lanes do not follow yet: %s", err)
 	}
 	view.Paused = paused
 	if !changed {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -282,4 +283,12 @@ func (s *Store) tellWorker(ctx context.Context, worker, command string) error {
 		return fmt.Errorf("store the command: %w", err)
 	}
 	return nil
+}
+
+// pauseLanes stops or resumes the delivery of a queue's lanes.
+func (s *Store) pauseLanes(ctx context.Context, queue string, paused bool) error {
+	if paused {
+		return topology.PauseLanes(ctx, s.js, queue)
+	}
+	return topology.ResumeLanes(ctx, s.js, queue)
 }

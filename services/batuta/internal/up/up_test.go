@@ -248,6 +248,32 @@ func TestKeepsEverythingOverARestart(t *testing.T) {
 	require.EqualValues(t, 2, stats["tasks"].(map[string]any)["completed"])
 }
 
+// A paused queue runs nothing until it is resumed.
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	s.until(t, s.submit(t, `{"type": "sleep", "payload": {"ms": 1}}`), "completed")
+	code, _ := s.do(t, http.MethodPost, "/queues/default/pause", nil)
+	require.Equal(t, http.StatusOK, code)
+	waits := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}}`)
+	urgent := s.submit(t, `{"type": "sleep", "queue": "other", "priority": "critical"}`)
+	s.until(t, waits, "pending")
+	natstest.Eventually(t, func() error { // long after it would have been started
+		task := s.until(t, waits, "pending")
+		submitted, err := time.Parse(time.RFC3339Nano, task["submittedAt"].(string))
+		if err == nil && time.Since(submitted) < 3*time.Second {
+			err = fmt.Errorf("submitted %s ago", time.Since(submitted))
+		}
+		return err
+	})
+	code, _ = s.do(t, http.MethodPost, "/queues/default/resume", nil)
+	require.Equal(t, http.StatusOK, code)
+	s.until(t, waits, "completed")
+	s.until(t, urgent, "pending") // no pool serves its queue
+	_, queues := s.do(t, http.MethodGet, "/queues/other", nil)
+	require.Empty(t, queues["servedBy"])
+}
+
 func TestManyTasksByPriority(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--pool-max=2", "--worker-concurrency=4")

@@ -14,6 +14,8 @@ import (
 const (
 	trimEvery  = 10 * time.Second
 	sweepEvery = time.Minute
+	// followEvery is how long a lane may stand otherwise than its queue is set.
+	followEvery = 2 * time.Second
 )
 
 // Config of a Tick.
@@ -33,8 +35,8 @@ type Tick struct {
 	due    chan struct{}
 	series []*series
 
-	trimmed, swept time.Time
-	sweepFrom      uint64
+	trimmed, swept, followed time.Time
+	sweepFrom                uint64
 }
 
 // New makes the duty.
@@ -94,6 +96,10 @@ func (t *Tick) loop(ctx context.Context, due <-chan struct{}, work func(context.
 func (t *Tick) rest(ctx context.Context) {
 	t.try(ctx, "take a sample", t.samples)
 	t.try(ctx, "audit the tasks", t.audit)
+	if time.Since(t.followed) >= followEvery {
+		t.followed = time.Now()
+		t.try(ctx, "follow the pauses", t.followPauses)
+	}
 	if time.Since(t.trimmed) >= trimEvery {
 		t.trimmed = time.Now()
 		t.try(ctx, "trim the streams", t.trim)

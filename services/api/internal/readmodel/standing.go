@@ -1,8 +1,9 @@
-package model
+package readmodel
 
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,6 +14,7 @@ import (
 
 // standing is the state of the system as it was last told by an event.
 type standing struct {
+	mu   sync.Mutex
 	told wire.SystemStatus
 	// next is another state, and since when it has held.
 	next  wire.SystemStatus
@@ -50,7 +52,7 @@ func (m *Model) tellStatus(ctx context.Context, before wire.SystemStatus, now wi
 	}})
 	body, err := wire.EncodeEvents([]wire.Event{e})
 	if err != nil {
-		m.cfg.Log.Error("a change of state cannot be told", "err", err)
+		m.log.Error("a change of state cannot be told", "err", err)
 		return
 	}
 	msg := nats.NewMsg(wire.EventsSubject(wire.Shard0))
@@ -58,7 +60,33 @@ func (m *Model) tellStatus(ctx context.Context, before wire.SystemStatus, now wi
 	msg.Data = body
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	if _, err := natsx.NewPublisher(m.cfg.JS).Publish(ctx, msg); err != nil && ctx.Err() == nil {
-		m.cfg.Log.Warn("a change of state was not told", "err", err)
+	if _, err := natsx.NewPublisher(m.js).Publish(ctx, msg); err != nil && ctx.Err() == nil {
+		m.log.Warn("a change of state was not told", "err", err)
+	}
+}
+
+// tellInterval is how often the state is looked at.
+const tellInterval = 500 * time.Millisecond
+
+// tellLoop tells every change of the system's state that holds.
+func (m *Model) tellLoop(ctx context.Context) {
+	t := time.NewTicker(tellInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if m.Ready() != nil {
+			continue
+		}
+		now := m.Stats()
+		m.standing.mu.Lock()
+		before := m.standing.turn(now.UpdatedAt, now.SystemStatus)
+		m.standing.mu.Unlock()
+		if before != "" {
+			m.tellStatus(ctx, before, now)
+		}
 	}
 }
