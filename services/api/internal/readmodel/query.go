@@ -12,12 +12,13 @@ import (
 // What the HTTP layer asks for, in its own words.
 type (
 	// Filter takes the tasks that match each of its fields. A type that ends in ".*" takes
-	// all types below it, "*" all; every key of the tags must match, with one of the values
-	// named for it.
+	// all types below it, "*" all; of several tags one must match.
 	Filter = httpapi.Filter
 	// Tag is one tag with its value.
-	Tag        = httpapi.Tag
-	Query      = httpapi.Query
+	Tag = httpapi.Tag
+	// Query asks for a page of tasks.
+	Query = httpapi.Query
+	// EventQuery asks for a page of events.
 	EventQuery = httpapi.EventQuery
 )
 

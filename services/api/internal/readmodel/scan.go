@@ -17,8 +17,8 @@ type matcher struct {
 	state [256]uint8
 	// kind, queue and worker tell which numbers match; nil is all.
 	kind, queue, worker []uint8
-	// tags holds, for each key named, the hashes of the tags that match.
-	tags [][]uint64
+	// tags holds the hashes of the tags of which a task must have one; nil is all.
+	tags []uint64
 	// prefix of the id; head and mask compare its first bytes.
 	prefix     string
 	head, mask uint64
@@ -39,22 +39,17 @@ func (s *store) matcher(f *Filter) *matcher {
 	}
 	same := func(v, wanted string) bool { return v == wanted }
 	m.kind, m.queue, m.worker = s.kinds.which(f.Type, matchesType), s.queues.which(f.Queue, same), s.workers.which(f.Worker, same)
-	m.tags = tagGroups(f.Tag)
+	m.tags = hashesOf(f.Tag)
 	return m
 }
 
-func tagGroups(tags []Tag) [][]uint64 {
-	var groups [][]uint64
-	at := map[string]int{}
+// hashesOf are the hashes of the tags wanted; nil is all tasks.
+func hashesOf(tags []Tag) []uint64 {
+	var hashes []uint64
 	for _, t := range tags {
-		i, known := at[t.Key]
-		if !known {
-			i = len(groups)
-			at[t.Key], groups = i, append(groups, nil)
-		}
-		groups[i] = append(groups[i], maphash.String(tagSeed, t.Key+"\x00"+t.Value))
+		hashes = append(hashes, maphash.String(tagSeed, t.Key+"\x00"+t.Value))
 	}
-	return groups
+	return hashes
 }
 
 // matchesType tells whether a type is the one wanted, or below it for one with ".*".
@@ -97,8 +92,8 @@ func (m *matcher) take(c *chunk) []uint16 {
 	if m.mask != 0 {
 		rows = m.takePrefix(c, rows)
 	}
-	for _, group := range m.tags {
-		rows = takeTags(c, rows, group)
+	if m.tags != nil {
+		rows = takeTags(c, rows, m.tags)
 	}
 	return rows
 }
@@ -129,11 +124,11 @@ func (m *matcher) takePrefix(c *chunk, rows []uint16) []uint16 {
 	return rows[:n]
 }
 
-func takeTags(c *chunk, rows []uint16, group []uint64) []uint16 {
+func takeTags(c *chunk, rows []uint16, wanted []uint64) []uint16 {
 	n := 0
 	for _, i := range rows {
 		for _, word := range c.tagsOf(uint32(i)) {
-			if word == group[0] || len(group) > 1 && slices.Contains(group, word) {
+			if word == wanted[0] || len(wanted) > 1 && slices.Contains(wanted, word) {
 				rows[n] = i
 				n++
 				break

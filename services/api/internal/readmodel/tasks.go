@@ -262,11 +262,8 @@ func takes(f *Filter, r *wire.Record) bool {
 }
 
 func takesTags(wanted []Tag, tags map[string]string) bool {
-	for _, t := range wanted {
+	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(t Tag) bool {
 		value, has := tags[t.Key]
-		if !has || !slices.Contains(wanted, Tag{Key: t.Key, Value: value}) {
-			return false
-		}
-	}
-	return true
+		return has && value == t.Value
+	})
 }

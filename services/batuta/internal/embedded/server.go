@@ -34,8 +34,9 @@ type Config struct {
 
 // Server is the embedded server as a service.
 type Server struct {
-	cfg Config
-	ns  *server.Server
+	cfg  Config
+	ns   *server.Server
+	lock *os.File
 }
 
 // Shares of the disk: what is left free, so that the store is refused cleanly before the
@@ -56,11 +57,11 @@ func (s *Server) String() string { return "nats-server" }
 func (s *Server) Start(ctx context.Context) error {
 	opts, err := s.options(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, s.unlock())
 	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
-		return fmt.Errorf("embedded NATS server: %w", err)
+		return errors.Join(fmt.Errorf("embedded NATS server: %w", err), s.unlock())
 	}
 	log := &logger{log: s.cfg.Log.With("service", "nats-server")}
 	ns.SetLoggerV2(log, false, false, false)
@@ -68,7 +69,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if !ns.ReadyForConnections(readyTimeout) || !ns.JetStreamEnabled() {
 		ns.Shutdown()
 		ns.WaitForShutdown()
-		return fmt.Errorf("BATUTA_DATA_DIR: the embedded NATS server cannot use %s: %s", s.cfg.DataDir, log.lastError())
+		return errors.Join(fmt.Errorf("BATUTA_DATA_DIR: the embedded NATS server cannot use %s: %s", s.cfg.DataDir, log.lastError()), s.unlock())
 	}
 	s.ns = ns
 	return nil
@@ -80,7 +81,16 @@ func (s *Server) Stop(context.Context) error {
 		s.ns.Shutdown()
 		s.ns.WaitForShutdown()
 	}
-	return nil
+	return s.unlock()
+}
+
+func (s *Server) unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	f := s.lock
+	s.lock = nil
+	return f.Close()
 }
 
 // NATS is the running server; nil before Start.
@@ -107,6 +117,9 @@ func (s *Server) options(ctx context.Context) (*server.Options, error) {
 	}
 	store := filepath.Join(s.cfg.DataDir, "nats")
 	if err := os.MkdirAll(store, 0o750); err != nil {
+		return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
+	}
+	if s.lock, err = lock(store); err != nil {
 		return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
 	}
 	room, err := room(ctx, store)
