@@ -71,29 +71,42 @@ func (p *Publisher) publishRun(ctx context.Context, msgs []*nats.Msg, seqs []uin
 }
 
 func (p *Publisher) publishFew(ctx context.Context, msgs []*nats.Msg, seqs []uint64) error {
-	futures := make([]jetstream.PubAckFuture, len(msgs))
-	for i, m := range msgs {
-		leaveBatch(m)
-		if len(msgs) == 1 {
-			break // nothing to overlap with
-		}
-		f, err := p.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-		if err == nil {
-			futures[i] = f
-		}
-	}
-	for i, m := range msgs {
-		if ack := await(ctx, futures[i]); ack != nil {
-			seqs[i] = ack.Sequence
-			continue
-		}
-		ack, err := p.Publish(ctx, m) // the same id: what was stored after all is found
+	stored, failed := p.PublishAll(ctx, msgs)
+	copy(seqs, stored)
+	for _, err := range failed {
 		if err != nil {
 			return err
 		}
-		seqs[i] = ack.Sequence
 	}
 	return nil
+}
+
+// PublishAll stores messages side by side, each by itself, in any streams. What has no answer
+// is repeated under its id until ctx ends. Each message has a sequence or an error.
+func (p *Publisher) PublishAll(ctx context.Context, msgs []*nats.Msg) (seqs []uint64, failed []error) {
+	futures := make([]jetstream.PubAckFuture, len(msgs))
+	for i, m := range msgs {
+		leaveBatch(m)
+		if len(msgs) == 1 || m.Header.Get(jetstream.MsgIDHeader) == "" {
+			continue // nothing to overlap with, or it could not be repeated
+		}
+		if f, err := p.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0)); err == nil {
+			futures[i] = f
+		}
+	}
+	seqs, failed = make([]uint64, len(msgs)), make([]error, len(msgs))
+	for i, m := range msgs {
+		ack := await(ctx, futures[i])
+		if ack == nil {
+			var err error
+			if ack, err = p.Publish(ctx, m); err != nil { // the same id: what was stored after all is found
+				failed[i] = err
+				continue
+			}
+		}
+		seqs[i] = ack.Sequence
+	}
+	return seqs, failed
 }
 
 // await is the future's answer; nil where it was refused, is missing, or there is no future.

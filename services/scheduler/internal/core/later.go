@@ -28,7 +28,7 @@ func newLater(c *Core) *Later {
 	l := &Later{core: c}
 	l.gather = natsx.NewGather(laterBatch, natsx.MaxBatchBytes, func(m *nats.Msg) int { return len(m.Data) + 300 },
 		func(ctx context.Context, msgs []*nats.Msg) ([]error, error) {
-			_, failed := c.publishAll(ctx, msgs)
+			_, failed := c.Pub.PublishAll(ctx, msgs)
 			return failed, nil
 		})
 	return l

@@ -64,7 +64,7 @@ func (r *Rejects) write(ctx context.Context, all []Rejection) ([]rejected, error
 	for i, x := range all {
 		msgs[i] = x.message()
 	}
-	seqs, failed := r.core.publishAll(ctx, msgs)
+	seqs, failed := r.core.Pub.PublishAll(ctx, msgs)
 	out := make([]rejected, len(all))
 	for i := range out {
 		out[i] = rejected{seqs[i], failed[i]}
