@@ -123,6 +123,9 @@ func (f *folder) follow(ctx context.Context) error {
 		<-cc.Closed()
 	}()
 	f.r.fail(nil)
+	if f.r.foldingSince.Load() == nil {
+		f.r.foldingSince.Store(new(time.Now()))
+	}
 	return f.loop(ctx, in)
 }
 
@@ -364,7 +367,7 @@ func (f *folder) commit(ctx context.Context) error {
 	f.totals.At = wire.Now()
 	msgs := make([]*nats.Msg, 0, len(f.dirty)+2)
 	for _, id := range f.dirty {
-		msgs = append(msgs, recordMessage(id, f.cache[id]))
+		msgs = append(msgs, f.r.recordMessage(id, f.cache[id]))
 	}
 	totals, err := json.Marshal(f.totals)
 	if err != nil {
@@ -382,11 +385,15 @@ func (f *folder) commit(ctx context.Context) error {
 }
 
 func (f *folder) committed(last uint64, n int) {
-	first := last - uint64(n) + 1
+	first, deleted := last-uint64(n)+1, 0
 	for i, id := range f.dirty {
 		c := f.cache[id]
 		c.rev, c.dirty = first+uint64(i), false
+		if c.rec == nil {
+			deleted++
+		}
 	}
+	f.r.removals.add(deleted)
 	f.at.positionRev, f.r.positionRev = last, last
 	f.dirty, f.bytes = f.dirty[:0], 0
 	f.r.position.Store(f.at.position.Seq)
@@ -401,15 +408,12 @@ func (f *folder) committed(last uint64, n int) {
 	}
 }
 
-// markerTTL is how long the marker of a deleted record stays for those who watch.
-const markerTTL = "2m"
-
-func recordMessage(id string, e *entry) *nats.Msg {
+func (r *Recorder) recordMessage(id string, e *entry) *nats.Msg {
 	m := keyMessage(id, nil)
 	m.Header.Set(wire.HeaderExpectedLast, strconv.FormatUint(e.rev, 10))
 	if e.rec == nil {
-		m.Header.Set(wire.HeaderKVOperation, "DEL")
-		m.Header.Set(wire.HeaderTTL, markerTTL)
+		m.Header.Set(wire.HeaderKVOperation, "PURGE") // the marker of a DEL would leave another when it expires
+		m.Header.Set(wire.HeaderTTL, strconv.Itoa(int(r.cfg.MarkerTTL/time.Second)))
 		return m
 	}
 	if e.rec.Status.Ended() {

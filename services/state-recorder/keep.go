@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,13 +18,9 @@ import (
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
-// keepInterval is how often events and ended records beyond their bounds are removed. Every
-// replica does it: removing twice is harmless.
-const keepInterval = 5 * time.Second
-
 func (r *Recorder) keep(ctx context.Context) {
 	for {
-		sleep(ctx, keepInterval)
+		sleep(ctx, r.cfg.Keep)
 		if ctx.Err() != nil {
 			return
 		}
@@ -98,10 +96,50 @@ func (r *Recorder) firstSince(ctx context.Context, t time.Time) (uint64, error) 
 // limitStep bounds how many records one step removes.
 const limitStep = 500
 
+// removals are the records that this process has deleted lately. Each left a marker, which
+// the bucket counts as a message until it expires.
+type removals struct {
+	mu   sync.Mutex
+	last []removal
+}
+
+type removal struct {
+	at time.Time
+	n  int64
+}
+
+func (r *removals) add(n int) {
+	if n > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.last = append(r.last, removal{time.Now(), int64(n)})
+	}
+}
+
+// since is how many were deleted after t; what came before is forgotten.
+func (r *removals) since(t time.Time) (n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = slices.DeleteFunc(r.last, func(one removal) bool { return one.at.Before(t) })
+	for _, one := range r.last {
+		n += one.n
+	}
+	return n
+}
+
+// markerSlack is by how much a marker may outlive its TTL.
+const markerSlack = 3 * time.Second
+
 // limitFinished deletes the oldest ended records beyond MaxFinished. The bucket's stream is
-// in the order of the last writes, and that of an ended record is its end.
+// in the order of the last writes, and that of an ended record is its end. Only the replica
+// that folds does it, and only when it knows of every marker: what it took for a record
+// would make it delete another one, which leaves a marker again.
 func (r *Recorder) limitFinished(ctx context.Context) error {
+	markers := r.cfg.MarkerTTL + markerSlack
 	for ctx.Err() == nil {
+		if since := r.foldingSince.Load(); since == nil || time.Since(*since) < markers {
+			return nil
+		}
 		_, totals, err := r.load(ctx)
 		if err != nil {
 			return err
@@ -111,7 +149,7 @@ func (r *Recorder) limitFinished(ctx context.Context) error {
 			return fmt.Errorf("read the state of %s: %w", wire.StreamTasks, err)
 		}
 		st := s.CachedInfo().State
-		surplus := int64(st.Msgs) - 2 - totals.Open - r.cfg.MaxFinished
+		surplus := int64(st.Msgs) - 2 - totals.Open - r.removals.since(time.Now().Add(-markers)) - r.cfg.MaxFinished
 		if surplus <= 0 {
 			return nil
 		}
@@ -143,7 +181,7 @@ func (r *Recorder) removeOldest(ctx context.Context, from uint64, most int) (int
 			continue
 		}
 		gone = append(gone, rec)
-		msgs = append(msgs, recordMessage(rec.ID, &entry{rev: m.Sequence}))
+		msgs = append(msgs, r.recordMessage(rec.ID, &entry{rev: m.Sequence}))
 	}
 	if len(msgs) == 0 {
 		return 0, nil
@@ -153,6 +191,7 @@ func (r *Recorder) removeOldest(ctx context.Context, from uint64, most int) (int
 	} else if err != nil {
 		return 0, nil // somebody retried or deleted one of them: look again next time
 	}
+	r.removals.add(len(gone))
 	r.removeAll(ctx, gone)
 	return len(gone), nil
 }

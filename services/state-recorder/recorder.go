@@ -37,6 +37,11 @@ type Config struct {
 	// Takeover is how long the position may stand still, while events wait, before a
 	// standby goes on in its place. 0 is 1 s.
 	Takeover time.Duration
+	// Keep is how often events and ended records beyond their bounds are removed. 0 is 5 s.
+	Keep time.Duration
+	// MarkerTTL is how long the marker of a deleted record stays, for those who watch; whole
+	// seconds. 0 is 2 min.
+	MarkerTTL time.Duration
 	// Version is shown with the service's heartbeat.
 	Version string
 	Log     *slog.Logger
@@ -54,7 +59,10 @@ type Recorder struct {
 	positionRev uint64
 	lastErr     atomic.Pointer[error]
 	position    atomic.Uint64
-	committed   atomic.Int64
+	// foldingSince is when this replica began to fold; nil while it stands by.
+	foldingSince atomic.Pointer[time.Time]
+	removals     removals
+	committed    atomic.Int64
 }
 
 // Bounds of one commit: the server takes 1,000 messages, two of them are totals and position.
@@ -76,6 +84,8 @@ func New(cfg Config) (*Recorder, error) {
 	setDefault(&cfg.MaxFinished, 1_000_000)
 	setDefault(&cfg.Gather, 20*time.Millisecond)
 	setDefault(&cfg.Takeover, time.Second)
+	setDefault(&cfg.Keep, 5*time.Second)
+	setDefault(&cfg.MarkerTTL, 2*time.Minute)
 	return &Recorder{cfg: cfg, pub: natsx.NewPublisher(cfg.JS)}, nil
 }
 
@@ -171,6 +181,7 @@ func (r *Recorder) overtaken(ctx context.Context) bool {
 // standBy returns when events wait and the position has not moved for the time of Takeover.
 func (r *Recorder) standBy(ctx context.Context) {
 	r.cfg.Log.Info("standing by: another recorder folds")
+	r.foldingSince.Store(nil)
 	var last wire.Position
 	still := time.Now()
 	for ctx.Err() == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -207,26 +209,41 @@ func TestStandbyTakesOver(t *testing.T) {
 	}
 }
 
+// The oldest go, and no more than those: the markers they leave are not taken for records.
 func TestDeletesRecordsBeyondMaxFinished(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.start(t, func(c *recorder.Config) { c.MaxFinished = 5 })
-	b.publish(t, submitted("open", 1))
-	for i := range 20 {
-		id, fence := fmt.Sprintf("t%d", i), uint64(i+2)*wire.FencePerLane+1
-		b.publish(t, submitted(id, uint64(i+2)), started(id, uint64(i+2), fence), completed(id, fence))
+	b.start(t, func(c *recorder.Config) { c.MaxFinished, c.Keep, c.MarkerTTL = 5, 50*time.Millisecond, time.Second })
+	finish := func(from, to int) {
+		for i := from; i < to; i++ {
+			id, fence := fmt.Sprintf("t%d", i), uint64(i+2)*wire.FencePerLane+1
+			b.publish(t, submitted(id, uint64(i+2)), started(id, uint64(i+2), fence), completed(id, fence))
+		}
+		b.behind(t)
 	}
-	b.behind(t)
-	natstest.Eventually(t, func() error {
-		got, err := b.records.Get(t.Context(), "open", "t0", "t14", "t15", "t19")
-		if err != nil {
-			return err
-		}
-		if len(got) != 3 || got["open"] == nil || got["t19"] == nil || got["t15"] == nil {
-			return fmt.Errorf("kept: %v", got)
-		}
-		return nil
-	})
+	ids := []string{"open"}
+	for i := range 25 {
+		ids = append(ids, fmt.Sprintf("t%d", i))
+	}
+	kept := func() []string {
+		got, err := b.records.Get(t.Context(), ids...)
+		require.NoError(t, err)
+		return slices.Sorted(maps.Keys(got))
+	}
+	await := func(want ...string) {
+		natstest.Eventually(t, func() error {
+			if got := kept(); !slices.Equal(got, want) {
+				return fmt.Errorf("kept: %v", got)
+			}
+			return nil
+		})
+	}
+	b.publish(t, submitted("open", 1))
+	finish(0, 20)
+	await("open", "t15", "t16", "t17", "t18", "t19")
+	require.Never(t, func() bool { return len(kept()) != 6 }, 7*time.Second, 20*time.Millisecond)
+	finish(20, 22)
+	await("open", "t17", "t18", "t19", "t20", "t21")
 }
 
 func TestDeletesOnDemandAndTakesTheIDAgain(t *testing.T) {

@@ -96,7 +96,7 @@ func PutFor(ctx context.Context, js jetstream.JetStream, bucket, key string, bod
 // DropKey deletes a key; its marker can be seen for a minute.
 func DropKey(ctx context.Context, js jetstream.JetStream, bucket, key string) error {
 	m := nats.NewMsg(wire.KVSubject(bucket, key))
-	m.Header.Set(wire.HeaderKVOperation, "DEL")
+	m.Header.Set(wire.HeaderKVOperation, "PURGE") // the marker of a DEL would leave another when it expires
 	m.Header.Set(wire.HeaderTTL, "60")
 	if _, err := js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0)); err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
