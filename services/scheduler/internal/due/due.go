@@ -31,9 +31,9 @@ type Due struct {
 	tick   func()
 	work   sync.WaitGroup
 
-	mu   sync.Mutex
-	todo []item
-	busy int
+	mu     sync.Mutex
+	queued []item
+	busy   int
 }
 
 // New makes the duty; tick is called for every tick and must not block.
@@ -87,8 +87,8 @@ func (d *Due) take(ctx context.Context, msgs []*pull.Msg) {
 func (d *Due) add(ctx context.Context, items []item) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.todo = append(d.todo, items...)
-	if len(d.todo) > 0 && d.busy < atOnce {
+	d.queued = append(d.queued, items...)
+	if len(d.queued) > 0 && d.busy < atOnce {
 		d.busy++
 		d.work.Go(func() { d.run(ctx) })
 	}
@@ -97,10 +97,10 @@ func (d *Due) add(ctx context.Context, items []item) {
 func (d *Due) run(ctx context.Context) {
 	for {
 		d.mu.Lock()
-		n := min(len(d.todo), takeMost)
-		items := d.todo[:n:n]
-		if d.todo = d.todo[n:]; n == 0 {
-			d.todo = nil
+		n := min(len(d.queued), takeMost)
+		items := d.queued[:n:n]
+		if d.queued = d.queued[n:]; n == 0 {
+			d.queued = nil
 			d.busy--
 			d.mu.Unlock()
 			return

@@ -18,11 +18,11 @@ const (
 // checker is the path of tasks whose record decides. While some wait for the recorder,
 // the next ones gather.
 type checker struct {
-	in   *Intake
-	mu   sync.Mutex
-	todo []*task
-	busy int
-	work sync.WaitGroup
+	in     *Intake
+	mu     sync.Mutex
+	queued []*task
+	busy   int
+	work   sync.WaitGroup
 }
 
 func newChecker(in *Intake) *checker { return &checker{in: in} }
@@ -32,7 +32,7 @@ func (c *checker) wait() { c.work.Wait() }
 func (c *checker) add(ctx context.Context, t *task) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.todo = append(c.todo, t)
+	c.queued = append(c.queued, t)
 	if c.busy < checksAtOnce {
 		c.busy++
 		c.work.Go(func() { c.run(ctx) })
@@ -42,10 +42,10 @@ func (c *checker) add(ctx context.Context, t *task) {
 func (c *checker) run(ctx context.Context) {
 	for {
 		c.mu.Lock()
-		n := min(len(c.todo), checkMost)
-		tasks := c.todo[:n:n]
-		if c.todo = c.todo[n:]; n == 0 {
-			c.todo = nil
+		n := min(len(c.queued), checkMost)
+		tasks := c.queued[:n:n]
+		if c.queued = c.queued[n:]; n == 0 {
+			c.queued = nil
 			c.busy--
 			c.mu.Unlock()
 			return
