@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ func describeTask(e *Event, d *EventData) string {
 		if d.Task == nil {
 			return e.TaskID + " submitted"
 		}
-		return fmt.Sprintf("%s of type %s submitted", e.TaskID, d.Task.Type)
+		return e.TaskID + " of type " + d.Task.Type + " submitted" // this and the like are said of every task
 	case EventRejected:
 		return fmt.Sprintf("submission %d rejected%s", d.SubmitSeq, because(rejection(d)))
 	case EventDuplicate:
@@ -56,11 +57,11 @@ func describeTask(e *Event, d *EventData) string {
 	case EventDispatched:
 		return fmt.Sprintf("%d tasks in lane %s", len(d.IDs), d.Lane)
 	case EventStarted:
-		return fmt.Sprintf("%s assigned to %s", e.TaskID, e.WorkerID)
+		return e.TaskID + " assigned to " + e.WorkerID
 	case EventProgress:
-		return strings.TrimSpace(fmt.Sprintf("%s at %.3g %% %s", e.TaskID, derefFloat(d.Percent), d.Message))
+		return describeProgress(e.TaskID, d)
 	case EventCompleted:
-		return fmt.Sprintf("%s completed in %d ms", e.TaskID, derefInt64(d.ExecutionTimeMs))
+		return e.TaskID + " completed in " + strconv.FormatInt(derefInt64(d.ExecutionTimeMs), 10) + " ms"
 	case EventFailed:
 		return describeFailure(e, d)
 	case EventReassigned:
@@ -114,11 +115,15 @@ func derefInt64(p *int64) int64 {
 	return *p
 }
 
-func derefFloat(p *float64) float64 {
-	if p == nil {
-		return 0
+// describeProgress tells what a handler has said of how far it is: a percentage, words, or both.
+func describeProgress(task string, d *EventData) string {
+	switch {
+	case d.Percent != nil:
+		return strings.TrimSpace(fmt.Sprintf("%s at %.3g %% %s", task, *d.Percent, d.Message))
+	case d.Message != "":
+		return task + ": " + d.Message
 	}
-	return *p
+	return task + " goes on"
 }
 
 // NewEvent is an event of now, said in English.

@@ -54,6 +54,15 @@ func TestEveryEventIsSaidInEnglish(t *testing.T) {
 	}
 }
 
+func TestProgressIsSaidByPercentOrByWords(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]wire.EventData{
+		"x at 40 % half": {Percent: new(40.0), Message: "half"}, "x at 0 %": {Percent: new(0.0)}, "x: row 7": {Message: "row 7"},
+	} {
+		require.Equal(t, want, wire.Describe(&wire.Event{Event: wire.EventProgress, TaskID: "x", Data: d}))
+	}
+}
+
 func TestWhatLittleIsKnownIsSaidToo(t *testing.T) {
 	t.Parallel()
 	for _, name := range append([]wire.EventName{wire.EventDispatched, "task.renamed"}, wire.EventNames...) {

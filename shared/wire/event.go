@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"fmt"
 )
 
 // Event is one thing that happened; a message of StreamEvents is an array of them.
@@ -92,18 +91,26 @@ type EventData struct {
 
 // EncodeEvents is a message of StreamEvents.
 func EncodeEvents(events []Event) ([]byte, error) {
-	b, err := json.Marshal(events)
-	if err != nil {
-		return nil, fmt.Errorf("encode events: %w", err)
+	b := append(make([]byte, 0, 2+256*len(events)), '[')
+	for i := range events {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = events[i].AppendJSON(b); err != nil {
+			return nil, err
+		}
 	}
-	return b, nil
+	return append(b, ']'), nil
 }
 
 // DecodeEvents reads a message of StreamEvents and fills in the positions.
 func DecodeEvents(seq uint64, b []byte) ([]Event, error) {
-	var events []Event
-	if err := json.Unmarshal(b, &events); err != nil {
-		return nil, decodeError("events", err)
+	events := readEvents(b)
+	if events == nil {
+		if err := json.Unmarshal(b, &events); err != nil {
+			return nil, decodeError("events", err)
+		}
 	}
 	for i := range events {
 		events[i].Seq = Position{seq, i}.String()

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,8 +61,8 @@ func clip(s string, n int) string {
 
 // faultOf makes a fault whose value fits an error message.
 func faultOf(field string, value []byte, rule string) Fault {
-	v := json.RawMessage(value)
-	if len(v) > 256 || !json.Valid(v) {
+	v := json.RawMessage(bytes.Clone(value)) // a part of an input that may be used again
+	if len(v) > 256 || !utf8.Valid(v) || !json.Valid(v) {
 		v, _ = json.Marshal(clip(strings.ToValidUTF8(string(value), "�"), 200))
 	}
 	return Fault{Field: field, Value: v, Rule: rule}

@@ -22,7 +22,7 @@ func goldenTask() wire.Definition {
 func goldenRecord() wire.Record {
 	return wire.Record{
 		ID: "task-104", Definition: goldenTask(), Status: wire.StatusCompleted, Attempt: 2, Retries: 1, Fence: goldenFence,
-		Result: json.RawMessage(`{"width":800,"height":600,"format":"png","bytes":48213}`), Progress: &wire.Progress{Percent: 100, Message: "resizing"},
+		Result: json.RawMessage(`{"width":800,"height":600,"format":"png","bytes":48213}`), Progress: &wire.Progress{Percent: new(100.0), Message: "resizing"},
 		Worker: "worker-3", Pool: "default", SubmittedAt: dawn, ScheduledFor: dawn + 60_000, StartedAt: dawn + 62_010, FinishedAt: dawn + 63_185,
 		WaitTimeMs: new(int64(10)), ExecutionTimeMs: new(int64(1175)),
 		Meta: wire.Meta{
@@ -47,7 +47,7 @@ func goldenTasks() []wire.TaskResource {
 	large := failed
 	large.ID, large.Status, large.Error, large.Meta.ResultObject = "task-105-7", wire.StatusCompleted, nil, wire.ResultObject("task-105-7", goldenFence)
 	running := wire.Record{
-		ID: "task-106", Definition: done.Definition, Status: wire.StatusInProgress, Attempt: 1, Fence: goldenFence, Progress: &wire.Progress{Percent: 40.5, Message: "resizing"},
+		ID: "task-106", Definition: done.Definition, Status: wire.StatusInProgress, Attempt: 1, Fence: goldenFence, Progress: &wire.Progress{Percent: new(40.5), Message: "resizing"},
 		Worker: "worker-3", Pool: "default", SubmittedAt: dawn, StartedAt: dawn + 2, WaitTimeMs: new(int64(2)),
 	}
 	plain := wire.Definition{
@@ -121,9 +121,10 @@ func goldenSeries() wire.Series {
 		From: dawn - 10_000, StepMs: 5000, Tasks: map[string][]int64{"completed": {18, 22, 0}, "failed": {0, 1, 0}, "cancelled": {0, 0, 0}},
 		Types:          map[string]int64{"image.resize": 31, "hash": 10},
 		Waiting:        map[string][]*int64{"critical": n(0, 0), "high": n(3, 7), "medium": n(12, 5), "low": n(1, 1)},
-		QueueLatencyMs: wire.LatencySeries{P50: n(2, 3), P99: n(11, 14)},
-		Workers:        map[string]wire.WorkerSeries{"worker-3": {CPUPercent: f(41.5, 62), MemoryMb: f(48.25, 51)}},
-		Marks:          slices.DeleteFunc(goldenViews(), func(v wire.EventView) bool { return v.Event != wire.EventPoolScaled }),
+		Counts:         map[string][]*int64{"pending": n(16, 13), "inProgress": n(8, 8), "total": n(92, 96)},
+		QueueLatencyMs: wire.LatencySeries{P50: n(2, 3), P99: n(11, 14)}, AverageExecutionTimeMs: n(1204, 1175),
+		Workers: map[string]wire.WorkerSeries{"worker-3": {CPUPercent: f(41.5, 62), MemoryMb: f(48.25, 51)}},
+		Marks:   slices.DeleteFunc(goldenViews(), func(v wire.EventView) bool { return v.Event != wire.EventPoolScaled }),
 	}
 }
 

@@ -100,6 +100,17 @@ type PoolSettings struct {
 // QueueSettings is what operators set for a queue, under QueueSettingsKey in BucketSettings.
 type QueueSettings struct {
 	Paused bool `json:"paused"`
+	// Limits of all the queue's tasks together, Types those of single types.
+	Limits
+	Types map[string]Limits `json:"types,omitempty"`
+}
+
+// LimitsOf are the limits of a type, or of the whole queue where that is empty.
+func (s *QueueSettings) LimitsOf(taskType string) Limits {
+	if taskType == "" {
+		return s.Limits
+	}
+	return s.Types[taskType]
 }
 
 // Epoch is the value of EpochKey in BucketSettings.

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 )
 
 // The shapes that the API speaks over HTTP and WebSocket. Every field is always there, null
@@ -40,17 +42,31 @@ type TaskResource struct {
 	// Result is null where there is none, and in lists where ResultOmitted is true.
 	Result json.RawMessage `json:"result"`
 	// ResultOmitted: the result is too large for a list; GET /tasks/:id has it.
-	ResultOmitted   bool       `json:"resultOmitted"`
-	Error           *TaskError `json:"error"`
-	Progress        *Progress  `json:"progress"`
-	Worker          Text       `json:"worker"`
-	Pool            Text       `json:"pool"`
-	SubmittedAt     Time       `json:"submittedAt"`
-	ScheduledFor    Time       `json:"scheduledFor"`
-	StartedAt       Time       `json:"startedAt"`
-	FinishedAt      Time       `json:"finishedAt"`
-	WaitTimeMs      *int64     `json:"waitTimeMs"`
-	ExecutionTimeMs *int64     `json:"executionTimeMs"`
+	ResultOmitted   bool          `json:"resultOmitted"`
+	Error           *TaskError    `json:"error"`
+	Progress        *ProgressView `json:"progress"`
+	Worker          Text          `json:"worker"`
+	Pool            Text          `json:"pool"`
+	SubmittedAt     Time          `json:"submittedAt"`
+	ScheduledFor    Time          `json:"scheduledFor"`
+	StartedAt       Time          `json:"startedAt"`
+	FinishedAt      Time          `json:"finishedAt"`
+	WaitTimeMs      *int64        `json:"waitTimeMs"`
+	ExecutionTimeMs *int64        `json:"executionTimeMs"`
+}
+
+// ProgressView is Progress as clients see it.
+type ProgressView struct {
+	Percent *float64 `json:"percent"`
+	Message Text     `json:"message"`
+}
+
+// String is the progress in a few words; empty where nothing is known.
+func (p *ProgressView) String() string {
+	if p.Percent == nil {
+		return string(p.Message)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.0f%% %s", *p.Percent, p.Message))
 }
 
 // NewTaskResource shows a record. The record's parts are shared, not copied.
@@ -59,12 +75,15 @@ func NewTaskResource(r *Record) TaskResource {
 		ID: r.ID, Type: r.Type, Queue: r.Queue, Priority: r.Priority, MaxRetries: r.MaxRetries, Backoff: r.Backoff,
 		TimeoutMs: r.TimeoutMs, RunAt: r.RunAt, Deadline: r.Deadline, RetentionMs: r.RetentionMs, Tags: r.Tags,
 		Status: r.Status, Attempt: r.Attempt, Retries: r.Retries, Fence: r.Fence, Result: r.Result,
-		ResultOmitted: r.Meta.ResultObject != "", Error: r.Error, Progress: r.Progress, Worker: Text(r.Worker), Pool: Text(r.Pool),
+		ResultOmitted: r.Meta.ResultObject != "", Error: r.Error, Worker: Text(r.Worker), Pool: Text(r.Pool),
 		SubmittedAt: r.SubmittedAt, ScheduledFor: r.ScheduledFor, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
 		WaitTimeMs: r.WaitTimeMs, ExecutionTimeMs: r.ExecutionTimeMs,
 	}
 	if r.DelayMs > 0 {
 		t.DelayMs = new(r.DelayMs)
+	}
+	if p := r.Progress; p != nil {
+		t.Progress = &ProgressView{Percent: p.Percent, Message: Text(p.Message)}
 	}
 	if t.Tags == nil {
 		t.Tags = map[string]string{}
@@ -286,6 +305,15 @@ type QueueView struct {
 	Types map[string]QueueLimits `json:"types"`
 }
 
+// SetLimits shows the limits that are set for the queue.
+func (q *QueueView) SetLimits(s *QueueSettings) {
+	q.QueueLimits = QueueLimits(s.Limits)
+	q.Types = make(map[string]QueueLimits, len(s.Types))
+	for name, l := range s.Types {
+		q.Types[name] = QueueLimits(l)
+	}
+}
+
 // QueuesAnswer is the answer to GET /queues.
 type QueuesAnswer struct {
 	Queues []QueueView `json:"queues"`
@@ -340,10 +368,15 @@ type Series struct {
 	// Types counts what finished in the whole window.
 	Types map[string]int64 `json:"types"`
 	// Waiting tasks by priority.
-	Waiting        map[string][]*int64     `json:"waiting"`
-	QueueLatencyMs LatencySeries           `json:"queueLatencyMs"`
-	Workers        map[string]WorkerSeries `json:"workers"`
-	Marks          []EventView             `json:"marks"`
+	Waiting map[string][]*int64 `json:"waiting"`
+	// Counts of the tasks kept, by status and in total, as GET /stats has them; null before
+	// this API started.
+	Counts         map[string][]*int64 `json:"counts"`
+	QueueLatencyMs LatencySeries       `json:"queueLatencyMs"`
+	// AverageExecutionTimeMs of the attempts that ended in each step.
+	AverageExecutionTimeMs []*int64                `json:"averageExecutionTimeMs"`
+	Workers                map[string]WorkerSeries `json:"workers"`
+	Marks                  []EventView             `json:"marks"`
 }
 
 // LatencySeries are the quantiles of each step.

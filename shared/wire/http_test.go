@@ -26,6 +26,20 @@ func keysOf(t *testing.T, s string) map[string]json.RawMessage {
 	return m
 }
 
+func TestProgressThatIsNotKnownIsNull(t *testing.T) {
+	t.Parallel()
+	rec := &wire.Record{ID: "x", Progress: &wire.Progress{Message: "row 7"}}
+	kept, err := json.Marshal(rec)
+	require.NoError(t, err)
+	require.Contains(t, string(kept), `"progress":{"message":"row 7"}`, "a bucket's value leaves nulls out")
+	shown := wire.NewTaskResource(rec)
+	body, err := json.Marshal(shown)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"progress":{"percent":null,"message":"row 7"}`)
+	require.Equal(t, "row 7", shown.Progress.String())
+	require.Equal(t, "40%", (&wire.ProgressView{Percent: new(40.0)}).String())
+}
+
 func TestShapesHaveEveryFieldEvenWhereNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{

@@ -60,14 +60,15 @@ func MadeFrom(id string) (seq uint64, member int, ok bool) {
 // FirstFence is the fence of an unchecked first delivery of a lane message.
 func FirstFence(laneSeq uint64) uint64 { return laneSeq*FencePerLane + 1 }
 
-// NextFence is the fence of a checked hand-out of a lane message: above the recorded one
-// where that is of the same message, and at least the delivery count. The count, which
-// grows with everything that is handed back unstarted, may use up half of the room only:
-// else a message that waited for long would leave none for the hand-outs that follow.
-func NextFence(laneSeq, recorded uint64, deliveries uint64) uint64 {
+// NextFence is the fence of a checked hand-out of a lane message: the one above the recorded,
+// where that is of the same message. It depends on nothing else: of two pools that hold one
+// message, because its server forgot that it had delivered it, both make the same fence, and
+// the first to store its start has it (StartID). Were it to grow with the count of deliveries
+// too, which each pool knows another of, the lower of two fences could start after the higher.
+func NextFence(laneSeq, recorded uint64) uint64 {
 	n := uint64(1)
 	if recorded/FencePerLane == laneSeq {
 		n = max(recorded%FencePerLane, 1)
 	}
-	return laneSeq*FencePerLane + min(max(n+1, min(deliveries, FencePerLane/2)), FencePerLane-1)
+	return laneSeq*FencePerLane + min(n+1, FencePerLane-1)
 }

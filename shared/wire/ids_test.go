@@ -51,38 +51,26 @@ func TestFencesGrowWithEveryHandOut(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		lane := rapid.Uint64Range(1, 1<<50).Draw(t, "lane")
-		recorded, deliveries := uint64(0), uint64(1)
+		recorded := uint64(0)
 		if rapid.Bool().Draw(t, "handed out before") {
 			recorded = wire.FirstFence(lane - rapid.Uint64Range(0, min(lane-1, 5)).Draw(t, "earlier lane"))
 		}
 		for range rapid.IntRange(1, 400).Draw(t, "hand-outs") {
-			deliveries += rapid.Uint64Range(0, 100).Draw(t, "handed back unstarted")
-			next := wire.NextFence(lane, recorded, deliveries)
+			next := wire.NextFence(lane, recorded)
 			require.Greater(t, next, recorded)
 			require.Greater(t, next, wire.FirstFence(lane), "an unchecked first delivery may run beside it")
 			require.Equal(t, lane, next/wire.FencePerLane, "never in the room of another message")
 			require.Less(t, next, wire.FirstFence(lane+1))
 			recorded = next
-			deliveries++
 		}
 	})
 }
 
-func TestTwoDeliveriesOfOneMessageDiffer(t *testing.T) {
+func TestFencesOfOneMessage(t *testing.T) {
 	t.Parallel()
-	seen := map[uint64]bool{wire.FirstFence(7): true}
-	for deliveries := uint64(2); deliveries <= 500; deliveries++ {
-		fence := wire.NextFence(7, wire.FirstFence(7), deliveries)
-		require.False(t, seen[fence], "delivery %d", deliveries)
-		seen[fence] = true
-	}
-	require.Equal(t, uint64(7*1024+2), wire.NextFence(7, 0, 0), "stored before this run of the server: counts begin again")
-	require.Equal(t, uint64(7*1024+1023), wire.NextFence(7, 7*1024+1023, 9), "the end of the room")
-}
-
-func TestAMessageThatWasHandedBackForLongStillHasRoom(t *testing.T) {
-	t.Parallel()
-	first := wire.NextFence(7, wire.FirstFence(7), 100_000)
-	second := wire.NextFence(7, first, 100_001)
-	require.Greater(t, second, first)
+	require.Equal(t, uint64(7*1024+1), wire.FirstFence(7))
+	require.Equal(t, uint64(7*1024+2), wire.NextFence(7, 0), "an unchecked hand-out may not be recorded")
+	require.Equal(t, uint64(7*1024+2), wire.NextFence(7, wire.FirstFence(7)))
+	require.Equal(t, uint64(7*1024+3), wire.NextFence(7, 7*1024+2))
+	require.Equal(t, uint64(7*1024+1023), wire.NextFence(7, 7*1024+1023), "the end of the room")
 }

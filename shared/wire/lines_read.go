@@ -275,9 +275,10 @@ func (l *LineFromWorker) set(f lineField) error {
 	case "id":
 		return f.text(&l.ID, ValidID, "must be a task's id")
 	case "message":
+		if null && l.Op == OpProgress {
+			return nil
+		}
 		return f.text(&l.Message, nil, "must be a string")
-	case "level":
-		return f.text(&l.Level, validLevel, "must be one of debug, info, warn, error")
 	case "protocol":
 		return f.integer(&l.Protocol, LineProtocol, LineProtocol, "must be 1")
 	case "result":
@@ -291,6 +292,8 @@ func (l *LineFromWorker) set(f lineField) error {
 		return nil
 	}
 	switch f.name {
+	case "level":
+		return f.text(&l.Level, validLevel, "must be one of debug, info, warn, error")
 	case "types":
 		return f.types(&l.Types)
 	case "concurrency":

@@ -69,6 +69,8 @@ func TestLeftOutFieldsHaveDefaults(t *testing.T) {
 		`{"op":"error","id":"x","message":"no","retryable":null}`:           {Op: wire.OpError, ID: "x", Message: "no", Retryable: true},
 		`{"op":"result","id":"x"}`:                                          {Op: wire.OpResult, ID: "x"},
 		`{"op":"log","id":"x","message":"m"}`:                               {Op: wire.OpLog, ID: "x", Level: "info", Message: "m"},
+		`{"op":"log","id":"x","level":null,"message":"m"}`:                  {Op: wire.OpLog, ID: "x", Level: "info", Message: "m"},
+		`{"op":"progress","id":"x","percent":3,"message":null}`:             {Op: wire.OpProgress, ID: "x", Percent: new(3.0)},
 		`{"op":"progress","id":"x","percent":150.5}`:                        {Op: wire.OpProgress, ID: "x", Percent: new(100.0)},
 		`{"op":"progress","id":"x","percent":-1e999}`:                       {Op: wire.OpProgress, ID: "x", Percent: new(0.0)},
 		` { "id" : "x" , "\u006fp" : "result", "result" : [1, {"a":"}"}] }`: {Op: wire.OpResult, ID: "x", Result: json.RawMessage(`[1, {"a":"}"}]`)},

@@ -20,11 +20,13 @@ const (
 	BucketTasks    = "BATUTA_TASKS"
 	BucketWorkers  = "BATUTA_WORKERS"
 	BucketSettings = "BATUTA_SETTINGS"
+	BucketPermits  = "BATUTA_PERMITS"
 	BucketObjects  = "BATUTA_OBJECTS"
 
 	StreamTasks    = "KV_" + BucketTasks
 	StreamWorkers  = "KV_" + BucketWorkers
 	StreamSettings = "KV_" + BucketSettings
+	StreamPermits  = "KV_" + BucketPermits
 	StreamObjects  = "OBJ_" + BucketObjects
 )
 
@@ -60,6 +62,7 @@ const (
 	SubjectRequestRetry  = "batuta.request.retry"
 	SubjectRequestDelete = "batuta.request.delete"
 	SubjectLaterTick     = "batuta.later.tick"
+	SubjectLaterRunAll   = "batuta.later.run.>"
 	SubjectDueTick       = "batuta.due.tick"
 	// SubjectSeriesFine carries a sample every SampleFine, SubjectSeriesCoarse every SampleCoarse.
 	SubjectSeriesFine   = "batuta.series.fine"
@@ -131,7 +134,11 @@ func DueRunSubject(id string) string { return prefixDue + "run." + id }
 // DueDeadlineSubject is where a deadline fires.
 func DueDeadlineSubject(id string) string { return prefixDue + "deadline." + id }
 
-// ParseDue tells what fell due ("run", "deadline", "tick") and for which task.
+// DueMoveSubject asks the scheduler to put a task into the lane where it belongs now: a
+// pool found it in a common lane although its type is limited.
+func DueMoveSubject(id string) string { return prefixDue + "move." + id }
+
+// ParseDue tells what fell due ("run", "deadline", "move", "tick") and for which task.
 func ParseDue(subject string) (kind, id string) {
 	kind, id, _ = strings.Cut(strings.TrimPrefix(subject, prefixDue), ".")
 	return kind, id
@@ -139,6 +146,12 @@ func ParseDue(subject string) (kind, id string) {
 
 // EventsSubject is a shard of the event stream. There is one shard, "0".
 func EventsSubject(shard string) string { return prefixEvents + shard }
+
+// StartID is the message id of the start of a hand-out that may have a twin: of two pools
+// that give one fence to one task, the stream takes the first.
+func StartID(taskID string, fence uint64) string {
+	return "start." + taskID + "." + strconv.FormatUint(fence, 10)
+}
 
 // Shard0 is the only shard of events so far.
 const Shard0 = "0"
@@ -167,6 +180,8 @@ const (
 	KeyPosition = "recorder.position"
 	// KeyTotals in BucketTasks: Totals.
 	KeyTotals = "recorder.totals"
+	// KeyTold in BucketTasks: the recorder's own events that a full stream has no room for yet.
+	KeyTold = "recorder.told"
 	// KeyLease in BucketSettings: the lease of all lanes, a Go duration.
 	KeyLease = "system.lease"
 	// KeyWorkerNumber in BucketSettings: the last number given to a worker.
@@ -243,6 +258,8 @@ const (
 	HeaderReason   = "Batuta-Reason"
 	HeaderSubject  = "Batuta-Subject"
 	HeaderSequence = "Batuta-Sequence"
+	// HeaderLane on a task that is to be moved is the sequence of its lane message so far.
+	HeaderLane = "Batuta-Lane"
 	// HeaderActor on a command says who asked for it and from where.
 	HeaderActor = "Batuta-Actor"
 )
@@ -257,4 +274,5 @@ const (
 	HeaderExpectedLast   = "Nats-Expected-Last-Subject-Sequence"
 	HeaderKVOperation    = "KV-Operation"
 	HeaderRollup         = "Nats-Rollup"
+	HeaderSequenceOf     = "Nats-Sequence"
 )

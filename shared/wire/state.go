@@ -247,15 +247,21 @@ func started(n *Record, e *Event) bool {
 
 // running tells whether the event is of the hand-out that runs.
 func running(n *Record, e *Event) bool {
-	return n.Status == StatusInProgress && e.Data.Fence == n.Fence && e.Data.Round == n.Meta.Round && e.Attempt == n.Attempt
+	return n.Status == StatusInProgress && e.Data.Fence == n.Fence && e.Data.Round == n.Meta.Round && e.Attempt == n.Attempt && sameWorker(n, e)
+}
+
+// sameWorker tells whether an event may be of the worker that the record has. A pool that was
+// cut off stores starts late; until then another may have given the same fence, to its own worker.
+func sameWorker(n *Record, e *Event) bool {
+	return e.WorkerID == "" || n.Worker == "" || e.WorkerID == n.Worker
 }
 
 func progressed(n *Record, e *Event) bool {
 	d := &e.Data
-	if !running(n, e) || d.Percent == nil {
+	if !running(n, e) || d.Percent == nil && d.Message == "" {
 		return false
 	}
-	n.Progress = &Progress{Percent: *d.Percent, Message: d.Message}
+	n.Progress = &Progress{Percent: d.Percent, Message: d.Message}
 	return true
 }
 
@@ -291,6 +297,8 @@ func lateness(n *Record, e *Event) string {
 		return "the task was handed out again since"
 	case d.Fence == n.Fence && n.Fence != 0 && n.Status != StatusInProgress:
 		return "the hand-out was given up"
+	case d.Fence == n.Fence && n.Fence != 0 && !sameWorker(n, e):
+		return "the task was handed to another worker"
 	case d.Fence == 0 && n.Status == StatusInProgress:
 		return "the task runs"
 	case e.Event == EventCompleted && (d.Fence != n.Fence || d.Fence == 0):
@@ -308,7 +316,7 @@ func repeated(n *Record, e *Event) bool {
 		return false
 	}
 	if e.Event == EventCompleted {
-		return n.Status == StatusCompleted
+		return n.Status == StatusCompleted && sameWorker(n, e)
 	}
 	return n.Error != nil && d.Error != nil && n.Error.At == d.Error.At && n.Error.Attempt == d.Error.Attempt
 }
@@ -318,7 +326,7 @@ func complete(n *Record, e *Event) {
 	n.Result, n.Meta.ResultObject, n.Error = e.Data.Result, e.Data.ResultObject, nil
 	n.ScheduledFor = n.keepSchedule()
 	if n.Progress != nil {
-		n.Progress = &Progress{Percent: 100, Message: n.Progress.Message}
+		n.Progress = &Progress{Percent: new(100.0), Message: n.Progress.Message}
 	}
 }
 

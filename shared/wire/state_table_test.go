@@ -205,7 +205,7 @@ var variants = map[string]func(place) wire.Event{
 	"progress:round-":   func(p place) wire.Event { return progressEvent(p.attempt, p.round-1, p.latest()) },
 	"progress:attempt-": func(p place) wire.Event { return progressEvent(p.attempt-1, p.round, p.latest()) },
 	"progress:empty": func(p place) wire.Event {
-		return change(progressEvent(p.attempt, p.round, p.latest()), func(d *wire.EventData) { d.Percent = nil })
+		return change(progressEvent(p.attempt, p.round, p.latest()), func(d *wire.EventData) { d.Percent, d.Message = nil, "" })
 	},
 	"completed":                   func(p place) wire.Event { return completedEvent(p.attempt, p.round, p.latest()) },
 	"completed:fence-":            func(p place) wire.Event { return completedEvent(p.attempt, p.round, p.latest()-1) },

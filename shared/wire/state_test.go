@@ -25,7 +25,7 @@ func TestAnOrdinaryLife(t *testing.T) {
 	require.Equal(t, fence, h.rec.Fence)
 	require.Equal(t, "worker-3", h.rec.Worker)
 	require.Equal(t, "default", h.rec.Pool)
-	require.Equal(t, &wire.Progress{Percent: 40, Message: "half"}, h.rec.Progress)
+	require.Equal(t, &wire.Progress{Percent: new(40.0), Message: "half"}, h.rec.Progress)
 	require.Equal(t, int64(h.rec.StartedAt-dawn), *h.rec.WaitTimeMs)
 	require.Zero(t, h.rec.ExpiresAt())
 
@@ -34,7 +34,7 @@ func TestAnOrdinaryLife(t *testing.T) {
 	require.Equal(t, h.now, h.rec.FinishedAt)
 	require.Equal(t, h.now, h.rec.Meta.UpdatedAt)
 	require.Equal(t, int64(1175), *h.rec.ExecutionTimeMs)
-	require.Equal(t, &wire.Progress{Percent: 100, Message: "half"}, h.rec.Progress)
+	require.Equal(t, &wire.Progress{Percent: new(100.0), Message: "half"}, h.rec.Progress)
 	require.Equal(t, "worker-3", h.rec.Worker, "who did it stays")
 	require.Equal(t, h.now+86_400_000, h.rec.ExpiresAt())
 	require.Equal(t, []wire.Position{{Seq: 1001, Index: 2}, {Seq: 1003, Index: 2}, {Seq: 1005, Index: 2}}, h.rec.Meta.History)
@@ -338,4 +338,25 @@ func TestYoungSubmissionsOnlyAreBorn(t *testing.T) {
 		e.Timestamp = dawn.Add(age)
 		require.Equal(t, want, newHistory(t).fold(e), age)
 	}
+}
+
+// A pool that was cut off tells late of a hand-out whose fence another pool has given too.
+func TestWhatAnotherWorkerSaysOfTheSameFenceDoesNotCount(t *testing.T) {
+	t.Parallel()
+	fence := wire.FirstFence(testLane) + 1
+	h := newHistory(t).apply(submittedEvent(), dispatchedEvent(1, 0, testLane), startedEvent(1, 0, fence))
+	other := func(e wire.Event) wire.Event {
+		e.WorkerID = "worker-4"
+		return e
+	}
+	require.Equal(t, wire.Ignored, h.fold(other(startedEvent(1, 0, fence))))
+	require.Equal(t, wire.Ignored, h.fold(other(progressEvent(1, 0, fence))))
+	require.Equal(t, wire.Ignored, h.fold(other(reassignedEvent(1, 0, fence, wire.ReasonLease))))
+	require.Equal(t, wire.StatusInProgress, h.rec.Status, "the hand-out that was recorded goes on")
+	require.Equal(t, wire.Refused, h.fold(other(failedEvent(1, 0, fence, true))))
+	require.Equal(t, "the task was handed to another worker", h.said)
+	require.Equal(t, wire.Refused, h.fold(other(completedEvent(1, 0, fence))))
+	h.apply(completedEvent(1, 0, fence))
+	require.Equal(t, wire.Refused, h.fold(other(completedEvent(1, 0, fence))), "not a repetition")
+	require.Equal(t, wire.Ignored, h.fold(completedEvent(1, 0, fence)), "a repetition")
 }

@@ -193,7 +193,7 @@ func (w *world) take() {
 		if !w.check(m) {
 			return
 		}
-		m.fence = wire.NextFence(m.lane, max(w.rec.Fence, m.fence), m.deliveries)
+		m.fence = wire.NextFence(m.lane, max(w.rec.Fence, m.fence))
 	}
 	hand := *m
 	if rapid.IntRange(0, 9).Draw(w.t, "fate") == 0 {

@@ -124,8 +124,8 @@ func (d Decoder) group(body []byte) ([]Member, error) {
 	if d.SubjectType != "" {
 		return nil, Faults{{Rule: "must be one task; arrays are published to " + SubjectSubmit}}
 	}
-	var raw []json.RawMessage
-	if err := json.Unmarshal(body, &raw); err != nil {
+	raw, ok := splitArray(body)
+	if !ok {
 		return nil, Faults{faultOf("", body, "must be an array of tasks")}
 	}
 	if len(raw) == 0 || len(raw) > most {
@@ -218,7 +218,7 @@ func (d Decoder) payload(r *fieldReader, s *Submission, f field) {
 	case len(f.raw) > most:
 		r.faults = append(r.faults, Fault{Field: r.at(f.name), Value: json.RawMessage(fmt.Sprintf(`"%d bytes"`, len(f.raw))), Rule: fmt.Sprintf("at most %d bytes", most)})
 	default:
-		s.Payload = f.raw
+		s.Payload = bytes.Clone(f.raw) // the body may be used again
 	}
 }
 

@@ -10,10 +10,10 @@ type TaskError struct {
 	At      Time      `json:"at"`
 }
 
-// Progress is what a handler last said of how far it is.
+// Progress is what a handler last said of how far it is; Percent is nil while it has not said.
 type Progress struct {
-	Percent float64 `json:"percent"`
-	Message string  `json:"message"`
+	Percent *float64 `json:"percent,omitempty"`
+	Message string   `json:"message,omitempty"`
 }
 
 // Record is the state of a task as it lies in BucketTasks: the resource without its
@@ -106,31 +106,6 @@ type compactDefinition struct {
 // Compact is a Definition in events and lane messages: fields at StandardDefaults are left out.
 type Compact Definition
 
-// MarshalJSON implements json.Marshaler.
-func (c Compact) MarshalJSON() ([]byte, error) {
-	d := StandardDefaults
-	out := compactDefinition{Type: c.Type, DelayMs: c.DelayMs, RunAt: c.RunAt, Deadline: c.Deadline, Tags: c.Tags}
-	if c.Queue != "default" {
-		out.Queue = c.Queue
-	}
-	if c.Priority != PriorityMedium {
-		out.Priority = c.Priority
-	}
-	if c.MaxRetries != d.MaxRetries {
-		out.MaxRetries = &c.MaxRetries
-	}
-	if c.Backoff != DefaultBackoff {
-		out.Backoff = &c.Backoff
-	}
-	if c.TimeoutMs != d.TimeoutMs {
-		out.TimeoutMs = c.TimeoutMs
-	}
-	if c.RetentionMs != d.RetentionMs {
-		out.RetentionMs = c.RetentionMs
-	}
-	return json.Marshal(out)
-}
-
 // UnmarshalJSON implements json.Unmarshaler.
 func (c *Compact) UnmarshalJSON(b []byte) error {
 	d := StandardDefaults
@@ -188,7 +163,7 @@ func (e *Envelope) Definition() *Definition { return (*Definition)(&e.Task) }
 
 // Encode is the message's body.
 func (e *Envelope) Encode() []byte {
-	b, err := EncodeHTTP(e) // escapes for HTML would lengthen a payload up to six times
+	b, err := e.append(make([]byte, 0, 256+len(e.Payload)))
 	if err != nil {
 		panic("wire: an envelope does not encode: " + err.Error()) // only an invalid payload could
 	}
@@ -198,8 +173,11 @@ func (e *Envelope) Encode() []byte {
 // DecodeEnvelope reads a lane, schedule or due message.
 func DecodeEnvelope(b []byte) (*Envelope, error) {
 	var e Envelope
-	if err := json.Unmarshal(b, &e); err != nil {
-		return nil, decodeError("envelope", err)
+	if !readEnvelope(b, &e) {
+		e = Envelope{}
+		if err := json.Unmarshal(b, &e); err != nil {
+			return nil, decodeError("envelope", err)
+		}
 	}
 	if !ValidID(e.ID) || !ValidType(e.Task.Type) || !ValidQueue(e.Task.Queue) || !e.Task.Priority.Valid() || e.Attempt < 1 {
 		return nil, decodeError("envelope", errIncomplete)
@@ -210,8 +188,11 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 // DecodeRecord reads a value of BucketTasks.
 func DecodeRecord(b []byte) (*Record, error) {
 	var r Record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, decodeError("record", err)
+	if !readRecord(b, &r) {
+		r = Record{}
+		if err := json.Unmarshal(b, &r); err != nil {
+			return nil, decodeError("record", err)
+		}
 	}
 	if r.ID == "" || !r.Status.Valid() {
 		return nil, decodeError("record", errIncomplete)

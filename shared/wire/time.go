@@ -47,13 +47,7 @@ func (t Time) String() string {
 
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
-	if t == 0 {
-		return []byte("null"), nil
-	}
-	b := make([]byte, 0, len(timeLayout)+2)
-	b = append(b, '"')
-	b = t.Time().AppendFormat(b, timeLayout)
-	return append(b, '"'), nil
+	return appendTime(make([]byte, 0, len(timeLayout)+2), t), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler; it takes any RFC 3339 time.
@@ -84,8 +78,12 @@ type Position struct {
 }
 
 // String is the position as clients see it, for example "1042.3".
-func (p Position) String() string {
-	return strconv.FormatUint(p.Seq, 10) + "." + strconv.Itoa(p.Index)
+func (p Position) String() string { return string(p.append(make([]byte, 0, 24))) }
+
+func (p Position) append(b []byte) []byte {
+	b = strconv.AppendUint(b, p.Seq, 10)
+	b = append(b, '.')
+	return strconv.AppendInt(b, int64(p.Index), 10)
 }
 
 // ParsePosition is the inverse of Position.String; an index may be left out.
