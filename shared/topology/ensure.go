@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/wire"
@@ -31,8 +32,11 @@ const StandardBudget = 32 << 30
 
 const (
 	smallestBudget = 64 << 20
-	// ensureTries bounds how often Ensure looks again when there is no room.
-	ensureTries  = 10
+	// ensureShort is how long Ensure looks again when there is no room, ensureTime how long it
+	// tries at all; after each probeStale tries a probe that is in the way is removed.
+	ensureShort  = 15 * time.Second
+	ensureTime   = time.Minute
+	probeStale   = 20
 	probeStream  = "BATUTA_PROBE"
 	probeSubject = "batuta.probe"
 	// reservePercent of the account's free storage is left alone: a store that is really
@@ -61,17 +65,35 @@ func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
 			replicas = 3
 		}
 	}
+	began := time.Now()
 	for try := 1; ; try++ {
 		err := ensureOnce(ctx, js, o, replicas)
-		if !insufficient(err) && !raced(err) || try == ensureTries {
+		again := raced(err) || unanswered(err)
+		if insufficient(err) { // another service may hold the room, for its probe or for streams it is making
+			again = time.Since(began) < ensureShort
+		}
+		if !again || time.Since(began) > ensureTime || ctx.Err() != nil {
 			return err
 		}
-		select { // another service holds the room for its probe, or has just made the streams
+		if try%probeStale == 0 {
+			_ = js.DeleteStream(ctx, probeStream) // of a service that died in between
+		}
+		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+		case <-time.After(time.Duration(min(try, 10)) * 20 * time.Millisecond):
 		}
 	}
+}
+
+// Repair makes whatever is missing, as Ensure does, but looks no closer at what is there:
+// while a cluster elects leaders, every stream that is asked for itself keeps one waiting.
+func Repair(ctx context.Context, js jetstream.JetStream, o Options) error {
+	missing, err := Missing(ctx, js)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return Ensure(ctx, js, o)
 }
 
 func ensureOnce(ctx context.Context, js jetstream.JetStream, o Options, replicas int) error {
@@ -87,6 +109,29 @@ func ensureOnce(ctx context.Context, js jetstream.JetStream, o Options, replicas
 		return err
 	}
 	return ensureAll(ctx, js, budget, replicas)
+}
+
+// Missing lists the streams and buckets that are not there, by one request: somebody has
+// removed them, or the store was lost.
+func Missing(ctx context.Context, js jetstream.JetStream) ([]string, error) {
+	there := map[string]bool{}
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		there[name] = true
+	}
+	if err := names.Err(); err != nil {
+		return nil, fmt.Errorf("list the streams: %w", err)
+	}
+	var missing []string
+	for _, want := range Streams(StandardBudget, 1) {
+		if !there[want.Name] {
+			missing = append(missing, want.Name)
+		}
+	}
+	if !there[wire.StreamObjects] {
+		missing = append(missing, wire.StreamObjects)
+	}
+	return missing, nil
 }
 
 // anyMissing tells whether a stream with a share of the budget has yet to be made.
@@ -136,18 +181,26 @@ func probe(ctx context.Context, js jetstream.JetStream, replicas int) (int64, er
 			}
 			return budget / 100 * (100 - reservePercent), err
 		}
-		if raced(err) || !insufficient(err) && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || budget/2 < smallestBudget {
+		if !insufficient(err) || budget/2 < smallestBudget {
 			return 0, fmt.Errorf("find room for the streams: %w", err)
 		}
 		budget /= 2
 	}
 }
 
-// raced tells whether the server tripped over two services making or removing one stream
-// at the same moment (10049: the store is being made or removed).
+// raced tells whether two services make or remove one stream at the same moment: the other
+// probes for room just now (10058), the server trips over it (10049: the store is being made
+// or removed), or a cluster has promised it to one and does not know it yet (10059).
 func raced(err error) bool {
 	var ae *jetstream.APIError
-	return errors.As(err, &ae) && ae.ErrorCode == 10049
+	return errors.As(err, &ae) && slices.Contains([]jetstream.ErrorCode{10049, 10058, 10059}, ae.ErrorCode)
+}
+
+// unanswered tells whether a request was lost: a cluster that makes and removes one stream
+// for several services at once, or has no leader at this moment, leaves some without a word.
+func unanswered(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 // insufficient tells whether the server refused because the bytes are not there (10023, 10047,
@@ -163,12 +216,44 @@ func ensureAll(ctx context.Context, js jetstream.JetStream, budget int64, replic
 			return err
 		}
 	}
+	if err := awaitReads(ctx, js, replicas); err != nil {
+		return err
+	}
 	return ensureObjects(ctx, js, replicas)
+}
+
+// awaitReads waits until every stream answers reads: on a cluster one that was just made does
+// so a moment after it is there.
+func awaitReads(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	for _, want := range Streams(StandardBudget, replicas) {
+		s, err := js.Stream(ctx, want.Name)
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", want.Name, err)
+		}
+		for try := 1; want.AllowDirect; try++ {
+			_, err := s.GetMsg(ctx, 1)
+			if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) {
+				break
+			}
+			if !errors.Is(err, nats.ErrNoResponders) || try == existingTries {
+				return fmt.Errorf("read from stream %s: %w", want.Name, err)
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if want.FirstSeq, err = firstSequence(ctx, js, want.Name); err != nil {
+			return err
+		}
 		if _, err = js.CreateStream(ctx, want); err == nil {
 			return nil
 		}
@@ -180,7 +265,25 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", want.Name, err)
 	}
-	return compatible(s.CachedInfo().Config, want)
+	found := s.CachedInfo().Config
+	if err := compatible(found, want); err != nil {
+		return err
+	}
+	return addReplicas(ctx, js, found, want.Replicas)
+}
+
+// addReplicas gives a stream that has fewer copies the number wanted: the cluster has grown,
+// or the setting. The servers copy in the background, consumers included, and the stream is
+// in use meanwhile. Copies are never taken away.
+func addReplicas(ctx context.Context, js jetstream.JetStream, found jetstream.StreamConfig, replicas int) error {
+	if found.Replicas >= replicas {
+		return nil
+	}
+	found.Replicas = replicas
+	if _, err := js.UpdateStream(ctx, found); err != nil && !insufficient(err) { // a server is away: next time
+		return fmt.Errorf("give stream %s %d replicas: %w", found.Name, replicas, err)
+	}
+	return nil
 }
 
 // compatible checks the settings that change what Batuta's messages mean; limits may be
@@ -203,6 +306,7 @@ func compatible(found, want jetstream.StreamConfig) error {
 		{"allow_msg_schedules", found.AllowMsgSchedules, want.AllowMsgSchedules},
 		{"allow_msg_ttl", found.AllowMsgTTL || !want.AllowMsgTTL, true},
 		{"max_age", found.MaxAge, want.MaxAge},
+		{"persist_mode", found.PersistMode, want.PersistMode},
 		{"sealed", found.Sealed, false},
 		{"mirror", found.Mirror != nil, false},
 	} {
@@ -215,10 +319,17 @@ func compatible(found, want jetstream.StreamConfig) error {
 
 func ensureObjects(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	_, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: wire.BucketObjects, Replicas: replicas})
-	if err == nil || errors.Is(err, jetstream.ErrBucketExists) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("create object store %s: %w", wire.BucketObjects, err)
+	if !errors.Is(err, jetstream.ErrBucketExists) && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("create object store %s: %w", wire.BucketObjects, err)
+	}
+	s, err := js.Stream(ctx, wire.StreamObjects)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", wire.StreamObjects, err)
+	}
+	return addReplicas(ctx, js, s.CachedInfo().Config, replicas)
 }
 
 // Lease reads the lease of all lanes; the first service to ask sets it to its own.
@@ -230,7 +341,7 @@ func Lease(ctx context.Context, js jetstream.JetStream, own time.Duration) (time
 	if _, err = kv.Create(ctx, wire.KeyLease, []byte(own.String())); err == nil {
 		return own, nil
 	}
-	e, err := kv.Get(ctx, wire.KeyLease)
+	e, err := Existing(ctx, kv, wire.KeyLease)
 	if err != nil {
 		return 0, fmt.Errorf("read the lease: %w", err)
 	}
@@ -239,48 +350,4 @@ func Lease(ctx context.Context, js jetstream.JetStream, own time.Duration) (time
 		return 0, fmt.Errorf("key %s of bucket %s: %q is no duration", wire.KeyLease, wire.BucketSettings, e.Value())
 	}
 	return d, nil
-}
-
-// maxWaiting is how many pull requests one lane holds: each pool process has one standing.
-const maxWaiting = 10000
-
-// farFuture is until when a lane is paused that waits for somebody to resume it.
-var farFuture = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// EnsureLanes makes the four lanes of a queue, with the given lease as ack wait, paused
-// where the queue is.
-func EnsureLanes(ctx context.Context, js jetstream.JetStream, queue string, lease time.Duration, paused bool) error {
-	for _, p := range wire.Priorities {
-		c := jetstream.ConsumerConfig{
-			Durable: wire.LaneConsumer(queue, p), FilterSubject: wire.LaneFilter(queue, p),
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease, MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: maxWaiting,
-		}
-		if paused {
-			c.PauseUntil = &farFuture
-		}
-		if _, err := js.CreateOrUpdateConsumer(ctx, wire.StreamReady, c); err != nil {
-			return fmt.Errorf("make lane %s: %w", c.Durable, err)
-		}
-	}
-	return nil
-}
-
-// PauseLanes stops the lanes of a queue from delivering; ResumeLanes lets them go on.
-func PauseLanes(ctx context.Context, js jetstream.JetStream, queue string) error {
-	for _, p := range wire.Priorities {
-		if _, err := js.PauseConsumer(ctx, wire.StreamReady, wire.LaneConsumer(queue, p), farFuture); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("pause lane %s: %w", wire.LaneConsumer(queue, p), err)
-		}
-	}
-	return nil
-}
-
-// ResumeLanes undoes PauseLanes.
-func ResumeLanes(ctx context.Context, js jetstream.JetStream, queue string) error {
-	for _, p := range wire.Priorities {
-		if _, err := js.ResumeConsumer(ctx, wire.StreamReady, wire.LaneConsumer(queue, p)); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("resume lane %s: %w", wire.LaneConsumer(queue, p), err)
-		}
-	}
-	return nil
 }
