@@ -45,7 +45,7 @@ func (p *Publisher) publishRun(ctx context.Context, msgs []*nats.Msg, seqs []uin
 	if len(msgs) <= smallBatch {
 		return p.publishFew(ctx, msgs, seqs)
 	}
-	refused := refusal{p: p}
+	refused := refusal{p: p, subject: msgs[0].Subject}
 	defer refused.note(nil)
 	for try := 0; ; try++ {
 		last, err := p.Commit(ctx, msgs)
@@ -84,6 +84,17 @@ func (p *Publisher) publishFew(ctx context.Context, msgs []*nats.Msg, seqs []uin
 // PublishAll stores messages side by side, each by itself, in any streams. What has no answer
 // is repeated under its id until ctx ends. Each message has a sequence or an error.
 func (p *Publisher) PublishAll(ctx context.Context, msgs []*nats.Msg) (seqs []uint64, failed []error) {
+	acks, failed := p.publishAll(ctx, msgs)
+	seqs = make([]uint64, len(msgs))
+	for i, ack := range acks {
+		if ack != nil {
+			seqs[i] = ack.Sequence
+		}
+	}
+	return seqs, failed
+}
+
+func (p *Publisher) publishAll(ctx context.Context, msgs []*nats.Msg) (acks []*jetstream.PubAck, failed []error) {
 	futures := make([]jetstream.PubAckFuture, len(msgs))
 	for i, m := range msgs {
 		leaveBatch(m)
@@ -94,19 +105,13 @@ func (p *Publisher) PublishAll(ctx context.Context, msgs []*nats.Msg) (seqs []ui
 			futures[i] = f
 		}
 	}
-	seqs, failed = make([]uint64, len(msgs)), make([]error, len(msgs))
+	acks, failed = make([]*jetstream.PubAck, len(msgs)), make([]error, len(msgs))
 	for i, m := range msgs {
-		ack := await(ctx, futures[i])
-		if ack == nil {
-			var err error
-			if ack, err = p.Publish(ctx, m); err != nil { // the same id: what was stored after all is found
-				failed[i] = err
-				continue
-			}
+		if acks[i] = await(ctx, futures[i]); acks[i] == nil { // the same id: what was stored after all is found
+			acks[i], failed[i] = p.Publish(ctx, m)
 		}
-		seqs[i] = ack.Sequence
 	}
-	return seqs, failed
+	return acks, failed
 }
 
 // await is the future's answer; nil where it was refused, is missing, or there is no future.
@@ -129,7 +134,7 @@ func await(ctx context.Context, f jetstream.PubAckFuture) *jetstream.PubAck {
 // Commit stores messages of one stream as one atomic batch and returns the last one's
 // sequence. It tries once: an error without a code leaves the outcome unknown.
 func (p *Publisher) Commit(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
-	one, cancel := context.WithTimeout(ctx, batchTimeout)
+	one, cancel := whileConnected(ctx, p.js.Conn(), batchTimeout)
 	defer cancel()
 	for _, m := range msgs {
 		leaveBatch(m)
@@ -137,13 +142,13 @@ func (p *Publisher) Commit(ctx context.Context, msgs []*nats.Msg) (last uint64, 
 	if len(msgs) == 1 {
 		ack, err := p.js.PublishMsg(one, msgs[0], jetstream.WithRetryAttempts(0))
 		if err != nil {
-			return 0, err
+			return 0, orBroken(one, err)
 		}
 		return ack.Sequence, nil
 	}
 	ack, err := jetstreamext.PublishMsgBatch(one, p.js, msgs, jetstreamext.BatchFlowControl{AckTimeout: batchTimeout})
 	if err != nil {
-		return 0, err
+		return 0, orBroken(one, err)
 	}
 	return ack.Sequence, nil
 }

@@ -8,12 +8,14 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -29,6 +31,8 @@ type Beat struct {
 const (
 	beatInterval = time.Second
 	beatTTL      = 3 * time.Second
+	// lookEvery is at which beats the streams are looked for.
+	lookEvery = 2
 )
 
 // NewBeat prepares the heartbeat of a service. Ensure is called when a beat cannot be stored.
@@ -50,8 +54,12 @@ func (b *Beat) Run(ctx context.Context, log *slog.Logger) {
 	t := time.NewTicker(beatInterval)
 	defer t.Stop()
 	key := wire.ServiceKey(b.service.Service, b.service.Instance)
-	for {
-		if err := b.beat(ctx, key); err != nil && ctx.Err() == nil {
+	for n := 0; ; n++ {
+		err := b.beat(ctx, key)
+		if err == nil && n%lookEvery == 0 {
+			err = b.look(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			log.Debug("heartbeat of the service failed", "err", err)
 			if err := b.ensure(ctx); err != nil && ctx.Err() == nil {
 				log.Warn("streams and buckets cannot be made sure of", "err", err)
@@ -68,6 +76,17 @@ func (b *Beat) Run(ctx context.Context, log *slog.Logger) {
 		case <-t.C:
 		}
 	}
+}
+
+// look returns an error where a stream or bucket is not there.
+func (b *Beat) look(ctx context.Context) error {
+	one, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	missing, err := topology.Missing(one, b.js)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("streams are missing: %s", strings.Join(missing, ", "))
+	}
+	return err
 }
 
 func (b *Beat) beat(ctx context.Context, key string) error {

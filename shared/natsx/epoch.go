@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -29,7 +30,7 @@ func Epoch(ctx context.Context, js jetstream.JetStream) (time.Time, error) {
 	if _, err = kv.Create(ctx, key, own); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		return time.Time{}, fmt.Errorf("note the epoch: %w", err)
 	}
-	e, err := kv.Get(ctx, key)
+	e, err := topology.Existing(ctx, kv, key)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the epoch: %w", err)
 	}

@@ -2,8 +2,6 @@ package natsx
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,15 +12,20 @@ import (
 type Events struct {
 	pub    *Publisher
 	gather *Gather[encodedEvent, wire.Position]
+	firsts *Gather[namedEvent, firstResult]
 }
 
 type encodedEvent struct{ body []byte }
+
+// encodedEventSize is enough for the events of most tasks.
+const encodedEventSize = 384
 
 // NewEvents starts a publisher of events.
 func NewEvents(pub *Publisher) *Events {
 	e := &Events{pub: pub}
 	e.gather = NewGather(wire.MaxEventsPerMessage, wire.MaxEventBytes,
 		func(ev encodedEvent) int { return len(ev.body) + 1 }, e.write)
+	e.firsts = NewGather(maxFirsts, wire.MaxEventBytes, func(ev namedEvent) int { return len(ev.body) }, e.writeFirsts)
 	return e
 }
 
@@ -61,15 +64,18 @@ func (e *Events) PublishAsync(then func(error), events ...wire.Event) {
 }
 
 // Close stores what waits until ctx ends.
-func (e *Events) Close(ctx context.Context) { e.gather.Close(ctx) }
+func (e *Events) Close(ctx context.Context) {
+	e.gather.Close(ctx) // before the firsts, which may wait for it
+	e.firsts.Close(ctx)
+}
 
 func encodeEvents(events []wire.Event) ([]encodedEvent, error) {
 	items := make([]encodedEvent, len(events))
 	for i := range events {
 		events[i].Seq = ""
-		b, err := json.Marshal(&events[i])
+		b, err := events[i].AppendJSON(make([]byte, 0, encodedEventSize))
 		if err != nil {
-			return nil, fmt.Errorf("encode event %s: %w", events[i].Event, err)
+			return nil, err
 		}
 		items[i].body = b
 	}

@@ -17,8 +17,12 @@ type Gather[T, R any] struct {
 	size               func(T) int
 	write              func(ctx context.Context, items []T) ([]R, error)
 
-	mu     sync.Mutex
-	queue  []gathered[T, R]
+	mu    sync.Mutex
+	queue []gathered[T, R]
+	// handedIn and finished count items, waiting is what comes after some of them.
+	handedIn, finished int
+	waiting            []afterItems
+
 	closed bool
 	wake   chan struct{}
 	// closing is closed, and not wake: somebody may be about to send to that.
@@ -31,6 +35,12 @@ type Gather[T, R any] struct {
 type gathered[T, R any] struct {
 	item T
 	then func(R, error)
+}
+
+// afterItems is called once so many items have been written.
+type afterItems struct {
+	items int
+	f     func()
 }
 
 // NewGather starts a gatherer. Write is called by one goroutine, with at least one item; it
@@ -52,6 +62,7 @@ func (g *Gather[T, R]) Go(then func(i int, r R, err error), items ...T) {
 	g.mu.Lock()
 	closed := g.closed
 	if !closed {
+		g.handedIn += len(items)
 		for i, item := range items {
 			g.queue = append(g.queue, gathered[T, R]{item, func(r R, err error) { then(i, r, err) }})
 		}
@@ -67,6 +78,34 @@ func (g *Gather[T, R]) Go(then func(i int, r R, err error), items ...T) {
 	select {
 	case g.wake <- struct{}{}:
 	default:
+	}
+}
+
+// After calls f when everything that was handed in before has been written, or cannot be: at
+// once where there is nothing, else from the writing goroutine, so it must not block.
+func (g *Gather[T, R]) After(f func()) {
+	g.mu.Lock()
+	if g.finished < g.handedIn {
+		g.waiting = append(g.waiting, afterItems{g.handedIn, f})
+		f = func() {}
+	}
+	g.mu.Unlock()
+	f()
+}
+
+// written counts items that are done with, and calls what waited for them.
+func (g *Gather[T, R]) written(n int) {
+	g.mu.Lock()
+	g.finished += n
+	ready := 0
+	for ready < len(g.waiting) && g.waiting[ready].items <= g.finished {
+		ready++
+	}
+	due := g.waiting[:ready:ready]
+	g.waiting = g.waiting[ready:]
+	g.mu.Unlock()
+	for _, w := range due {
+		w.f()
 	}
 }
 
@@ -148,6 +187,7 @@ func (g *Gather[T, R]) run() {
 			}
 			batch[i].then(r, err)
 		}
+		g.written(len(batch))
 	}
 }
 

@@ -29,6 +29,8 @@ func LastOf(ctx context.Context, js jetstream.JetStream, stream string, subjects
 		return nil, fmt.Errorf("read the last messages of %s: %w", stream, err)
 	}
 	nc := js.Conn()
+	ctx, cancel := whileConnected(ctx, nc, 0)
+	defer cancel()
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -43,7 +45,7 @@ func LastOf(ctx context.Context, js jetstream.JetStream, stream string, subjects
 	}
 	out, err := collect(ctx, sub, len(subjects))
 	if err != nil {
-		return nil, fmt.Errorf("read the last messages of %s: %w", stream, err)
+		return nil, fmt.Errorf("read the last messages of %s: %w", stream, orBroken(ctx, err))
 	}
 	return out, nil
 }

@@ -2,8 +2,11 @@ package natsx_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -225,4 +228,145 @@ func TestEpochIsOneForARunOfTheServer(t *testing.T) {
 	var later time.Time
 	natstest.Eventually(t, func() (err error) { later, err = natsx.Epoch(t.Context(), js); return err })
 	require.True(t, later.After(first))
+}
+
+// Of several that store an event under one name, one is the first, whoever asks how often,
+// and also when the server was started anew in between.
+func TestPublishFirstHasOneWinner(t *testing.T) {
+	t.Parallel()
+	s, js := setup(t)
+	type verdict struct {
+		first bool
+		err   error
+	}
+	ask := func(ev *natsx.Events, name, worker string) verdict {
+		out := make(chan verdict, 1)
+		ev.PublishFirst(name, wire.Event{Event: wire.EventStarted, Timestamp: 1, TaskID: "t", WorkerID: worker}, func(first bool, err error) {
+			out <- verdict{first, err}
+		})
+		return <-out
+	}
+	var all []*natsx.Events
+	for range 4 {
+		ev := natsx.NewEvents(natsx.NewPublisher(js))
+		t.Cleanup(func() { ev.Close(context.Background()) })
+		all = append(all, ev)
+	}
+	const names = 50
+	winners := make([]atomic.Int64, names)
+	var wg sync.WaitGroup
+	for i, ev := range all {
+		for n := range names {
+			wg.Go(func() {
+				v := ask(ev, fmt.Sprintf("n%d", n), fmt.Sprintf("worker-%d", i+1))
+				require.NoError(t, v.err)
+				if v.first {
+					require.True(t, winners[n].CompareAndSwap(0, int64(i+1)), "two are the first of n%d", n)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s.Restart(t)
+	for n := range names {
+		winner := winners[n].Load()
+		require.NotZero(t, winner)
+		for i := range all {
+			v := ask(all[i], fmt.Sprintf("n%d", n), fmt.Sprintf("worker-%d", i+1))
+			require.NoError(t, v.err)
+			require.Equal(t, int64(i+1) == winner, v.first, "asked again after a restart: n%d, worker-%d", n, i+1)
+		}
+	}
+	st, err := js.Stream(t.Context(), wire.StreamEvents)
+	require.NoError(t, err)
+	require.EqualValues(t, names, st.CachedInfo().State.Msgs)
+}
+
+// What a pool said before the start of a hand-out stands before it, also where an outage held
+// it up.
+func TestPublishFirstDoesNotOvertake(t *testing.T) {
+	t.Parallel()
+	s, js := setup(t)
+	ev := natsx.NewEvents(natsx.NewPublisher(js))
+	t.Cleanup(func() { ev.Close(context.Background()) })
+	s.Stop()
+	const tasks = 20
+	var wg sync.WaitGroup
+	wg.Add(tasks)
+	for i := range tasks {
+		id := fmt.Sprintf("t%d", i)
+		ev.PublishAsync(nil, wire.Event{Event: wire.EventReassigned, Timestamp: 1, TaskID: id})
+		ev.PublishFirst(id, wire.Event{Event: wire.EventStarted, Timestamp: 1, TaskID: id}, func(bool, error) { wg.Done() })
+	}
+	s.StartAgain(t)
+	wg.Wait()
+	st, err := js.Stream(t.Context(), wire.StreamEvents)
+	require.NoError(t, err)
+	handedBack, started := map[string]bool{}, 0
+	for seq := uint64(1); seq <= st.CachedInfo().State.LastSeq; seq++ {
+		m, err := st.GetMsg(t.Context(), seq)
+		require.NoError(t, err)
+		events, err := wire.DecodeEvents(seq, m.Data)
+		require.NoError(t, err)
+		for _, e := range events {
+			if e.Event == wire.EventStarted {
+				require.True(t, handedBack[e.TaskID], "%s was started before it was handed back", e.TaskID)
+				started++
+				continue
+			}
+			handedBack[e.TaskID] = true
+		}
+	}
+	require.Equal(t, tasks, started)
+}
+
+// Whoever waits for an answer that was lost with the connection hears of it at once, and does
+// not stand still until the request's own time is over.
+func TestRequestsEndWithTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]func(context.Context, jetstream.JetStream, *nats.Msg) error{
+		"a read": func(ctx context.Context, js jetstream.JetStream, _ *nats.Msg) error {
+			_, err := natsx.LastOf(ctx, js, wire.StreamTasks, []string{wire.KVSubject(wire.BucketTasks, wire.KeyPosition)})
+			return err
+		},
+		"a commit": func(ctx context.Context, js jetstream.JetStream, m *nats.Msg) error {
+			_, err := natsx.NewPublisher(js).Commit(ctx, []*nats.Msg{m, m})
+			return err
+		},
+		"a single commit": func(ctx context.Context, js jetstream.JetStream, m *nats.Msg) error {
+			_, err := natsx.NewPublisher(js).Commit(ctx, []*nats.Msg{m})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := setup(t)
+			p := natstest.NewProxy(t, s.URL())
+			nc, err := natsx.Connect(natsx.ConnectOptions{URL: p.URL(), Name: name})
+			require.NoError(t, err)
+			t.Cleanup(nc.Close)
+			through, err := jetstream.New(nc)
+			require.NoError(t, err)
+			before := s.NATS().NumSubscriptions()
+			p.Delay(8 * time.Second) // requests arrive, answers do not in time
+			ended := make(chan error, 1)
+			go func() {
+				m := nats.NewMsg(wire.KVSubject(wire.BucketTasks, strings.ReplaceAll(name, " ", "-")))
+				ended <- request(t.Context(), through, m)
+			}()
+			natstest.Eventually(t, func() error {
+				if s.NATS().NumSubscriptions() == before {
+					return errors.New("nothing has been asked")
+				}
+				return nil
+			})
+			select {
+			case err := <-ended:
+				require.Fail(t, "it ended with the connection whole", "%v", err)
+			default:
+			}
+			p.Break()
+			require.ErrorIs(t, <-ended, nats.ErrDisconnected)
+		})
+	}
 }

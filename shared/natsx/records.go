@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,6 +28,13 @@ type Records struct {
 	watch jetstream.ConsumeContext
 }
 
+// FollowExpiry and FollowHeartbeat are for the library's loops that follow a stream: by its
+// defaults it takes 30 s to notice that the server went which kept its consumer.
+const (
+	FollowExpiry    = 4 * time.Second
+	FollowHeartbeat = time.Second
+)
+
 // NewRecords starts to follow the recorder's position.
 func NewRecords(ctx context.Context, js jetstream.JetStream) (*Records, error) {
 	r := &Records{js: js, changed: make(chan struct{})}
@@ -37,7 +45,7 @@ func NewRecords(ctx context.Context, js jetstream.JetStream) (*Records, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow the recorder's position: %w", err)
 	}
-	r.watch, err = c.Consume(func(m jetstream.Msg) { r.see(m.Data()) })
+	r.watch, err = c.Consume(func(m jetstream.Msg) { r.see(m.Data()) }, jetstream.PullExpiry(FollowExpiry), jetstream.PullHeartbeat(FollowHeartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("follow the recorder's position: %w", err)
 	}
@@ -99,6 +107,8 @@ func (r *Records) behind(ctx context.Context, last uint64, ids []string, out map
 
 // wait until the position has reached seq.
 func (r *Records) wait(ctx context.Context, seq uint64) error {
+	look := time.NewTicker(lookEach)
+	defer look.Stop()
 	for {
 		r.mu.Lock()
 		pos, changed := r.pos, r.changed
@@ -108,16 +118,24 @@ func (r *Records) wait(ctx context.Context, seq uint64) error {
 		}
 		select {
 		case <-changed:
+		case <-look.C: // what is watched may be late: the watch's consumer goes with its server
+			if now, _, err := r.get(ctx, nil); err == nil && now.Seq >= seq {
+				return nil // the read that follows shows whether that holds
+			}
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the recorder (at %d, events up to %d): %w", pos.Seq, seq, context.Cause(ctx))
 		}
 	}
 }
 
+// lookEach is how often a barrier that waits asks for the position itself.
+const lookEach = 500 * time.Millisecond
+
 func (r *Records) lastEvent(ctx context.Context) (uint64, error) {
 	for try := 0; ; try++ {
-		one, cancel := context.WithTimeout(ctx, tryTimeout)
+		one, cancel := whileConnected(ctx, r.js.Conn(), tryTimeout)
 		s, err := r.js.Stream(one, wire.StreamEvents)
+		err = orBroken(one, err)
 		cancel()
 		if err == nil {
 			return s.CachedInfo().State.LastSeq, nil
