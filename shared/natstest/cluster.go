@@ -94,6 +94,16 @@ func (c *Servers) ready() error {
 	return nil
 }
 
+// MetaLeader is the name of the server that leads the cluster; empty while none does.
+func (c *Servers) MetaLeader() string {
+	for _, s := range c.servers {
+		if srv := s.NATS(); srv.Running() && srv.JetStreamIsLeader() {
+			return srv.Name()
+		}
+	}
+	return ""
+}
+
 // Server is the i-th server; Stop and StartAgain on it make and mend an outage.
 func (c *Servers) Server(i int) *Server { return c.servers[i] }
 

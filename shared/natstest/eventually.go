@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	eventuallyTimeout  = 30 * time.Second
+	eventuallyTimeout  = time.Minute
 	eventuallyInterval = 10 * time.Millisecond
 )
 
 // Eventually calls check until it returns nil, and fails the test with its last error
-// after 30 s.
+// after a minute: on a busy machine what takes a moment may take many seconds.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
 	if err := poll(check, eventuallyTimeout, eventuallyInterval); err != nil {
