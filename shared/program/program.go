@@ -9,7 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -116,7 +118,12 @@ func serve(ctx context.Context, spec Spec, s *settings.Settings, stderr io.Write
 	for _, w := range s.Warnings {
 		log.Warn("unknown setting", "warning", w)
 	}
-	nc, err := natsx.Connect(ConnectOptions(s, spec.Name, log))
+	ctx, release := untilSignal(ctx)
+	defer release()
+	nc, err := connect(ctx, ConnectOptions(s, spec.Name, log))
+	if lifecycle.Stopped(ctx) {
+		return lifecycle.ExitOK
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: BATUTA_NATS_URL: %v\n", spec.Name, err)
 		return lifecycle.ExitFailed
@@ -137,7 +144,47 @@ func serve(ctx context.Context, spec Spec, s *settings.Settings, stderr io.Write
 		Ready: func(context.Context) error { return errors.Join(Connected(nc), svc.Ready()) },
 	})
 	r := &lifecycle.Runner{Log: log, StopTimeout: s.Drain + 10*time.Second, Ready: func() { log.Info("ready") }}
-	return r.Run(ctx, ops, svc)
+	return r.Run(ctx, ops, patient{svc, log})
+}
+
+// untilSignal is a context that ends with the first SIGINT or SIGTERM: a program can be
+// stopped before its services are started, too.
+func untilSignal(ctx context.Context) (stopped context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel(lifecycle.ErrStop)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// connect is natsx.Connect, which knows no context: where ctx ends first it is left alone.
+func connect(ctx context.Context, o natsx.ConnectOptions) (*nats.Conn, error) {
+	type connected struct {
+		nc  *nats.Conn
+		err error
+	}
+	c := make(chan connected, 1)
+	go func() {
+		nc, err := natsx.Connect(o)
+		c <- connected{nc, err}
+	}()
+	select {
+	case got := <-c:
+		return got.nc, got.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Connected is nil while nc has a server.
@@ -163,7 +210,7 @@ func NewEnv(nc *nats.Conn, s *settings.Settings, name string, log *slog.Logger) 
 		return Env{}, fmt.Errorf("use JetStream: %w", err)
 	}
 	return Env{
-		Settings: s, Conn: nc, JS: js, Log: log, ClusterSize: max(len(nc.DiscoveredServers()), 1),
+		Settings: s, Conn: nc, JS: js, Log: log, ClusterSize: natsx.ClusterSize(nc),
 		Metrics: obs.NewRegistry(name, obs.Version), Version: obs.Version,
 	}, nil
 }

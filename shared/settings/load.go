@@ -77,7 +77,7 @@ func Load(fs *pflag.FlagSet, environ []string) (*Settings, error) {
 		s.PoolMax = poolMaxDefault(s.PoolMin)
 	}
 	if len(faults) == 0 {
-		faults = relations(s)
+		faults = relations(s, fs.Lookup("http-addr") != nil)
 	}
 	if len(faults) > 0 {
 		return nil, &Error{Faults: faults}
@@ -138,8 +138,9 @@ func (src source) fault(cause error) error {
 	return fmt.Errorf("%s: %s %s (rule: %s)", src.label, src.row.quoted(src.value), what, src.row.Rule)
 }
 
-// relations checks rules that hold between settings.
-func relations(s *Settings) []string {
+// relations checks rules that hold between settings; serves tells that the program listens
+// for HTTP.
+func relations(s *Settings, serves bool) []string {
 	var faults []string
 	bad := func(name string, value any, rule string) {
 		faults = append(faults, fmt.Sprintf("%s: \"%v\" is not allowed (rule: %s)", envOf(name), value, rule))
@@ -152,6 +153,9 @@ func relations(s *Settings) []string {
 	}
 	if (s.NATS.Cert == "") != (s.NATS.Key == "") {
 		bad("nats-tls-cert", s.NATS.Cert, "goes together with "+envOf("nats-tls-key"))
+	}
+	if serves && s.TokensFile == "" && !s.Insecure && !Loopback(s.HTTPAddr) {
+		bad("http-addr", s.HTTPAddr, "loopback only, without "+envOf("tokens-file")+" or "+envOf("insecure")+"=1")
 	}
 	return faults
 }

@@ -213,6 +213,22 @@ func TestRelations(t *testing.T) {
 	require.ErrorContains(t, err, "goes together with BATUTA_NATS_TLS_KEY")
 }
 
+func TestBeyondLoopbackWantsTokens(t *testing.T) {
+	t.Parallel()
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	require.NoError(t, os.WriteFile(tokens, nil, 0o600))
+	everywhere := "BATUTA_HTTP_ADDR=0.0.0.0:8080"
+	_, err := load(t, nil, everywhere)
+	require.EqualError(t, err, `BATUTA_HTTP_ADDR: "0.0.0.0:8080" is not allowed (rule: loopback only, without BATUTA_TOKENS_FILE or BATUTA_INSECURE=1)`)
+	mustLoad(t, nil, everywhere, "BATUTA_INSECURE=1")
+	mustLoad(t, nil, everywhere, "BATUTA_TOKENS_FILE="+tokens)
+	mustLoad(t, nil, "BATUTA_HTTP_ADDR=[::1]:8080")
+	fs := pflag.NewFlagSet("scheduler", pflag.ContinueOnError)
+	settings.RegisterProgram(fs, settings.Scheduler)
+	_, err = settings.Load(fs, []string{everywhere})
+	require.NoError(t, err, "one that does not serve HTTP does not mind")
+}
+
 func TestFlagOutranksVariable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 9*time.Second, mustLoad(t, []string{"--lease=9s"}, "BATUTA_LEASE=7s").Lease)

@@ -3,6 +3,7 @@ package settings
 import (
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type Setting struct {
 
 	parse func(s *Settings, value string) error
 	check func(value string) error // of the file system; only where a program uses it
-	hide  bool                     // the value may hold a password: not to be shown
+	hide  bool                     // the value may hold a password, before an @: not to be shown
 }
 
 const (
@@ -258,9 +259,9 @@ func lookup(name string) (Setting, bool) {
 	return Setting{}, false
 }
 
-// quoted shows a value in an error, unless it may hold a password.
+// quoted shows a value in an error, unless it holds what may be a password.
 func (s Setting) quoted(value string) string {
-	if s.hide {
+	if s.hide && strings.Contains(value, "@") {
 		return "the value (not shown, it may hold a password)"
 	}
 	return strconv.Quote(value)

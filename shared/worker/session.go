@@ -143,18 +143,22 @@ func (s *session) start(ctx context.Context, l *wire.LineToWorker) {
 	go s.attempt(ctx, cancel, l)
 }
 
+// attempt is a goroutine of its own.
 func (s *session) attempt(ctx context.Context, cancel context.CancelCauseFunc, l *wire.LineToWorker) {
-	var outcome []byte
+	then := func(result json.RawMessage, err error) { s.ended(l.ID, cancel, s.outcome(l.ID, result, err)) }
 	if h, ok := s.w.mux.Lookup(l.Type); ok {
-		result, err := Execute(ctx, h, NewTask(l, reporter{s, l.ID}))
-		outcome = s.outcome(l.ID, result, err)
-	} else {
-		outcome = s.outcome(l.ID, nil, fmt.Errorf("this worker has no handler for the type %q", l.Type))
+		ExecuteHere(ctx, h, NewTask(l, reporter{s, l.ID}), then)
+		return
 	}
+	then(nil, fmt.Errorf("this worker has no handler for the type %q", l.Type))
+}
+
+// ended tells the outcome of an attempt.
+func (s *session) ended(id string, cancel context.CancelCauseFunc, outcome []byte) {
 	cancel(nil)
 	// The pool may hand the task out again as soon as it has read the outcome.
 	s.mu.Lock()
-	delete(s.cancels, l.ID)
+	delete(s.cancels, id)
 	s.mu.Unlock()
 	s.write(outcome)
 
