@@ -47,8 +47,9 @@ type Scheduler struct {
 	// parts are there while the scheduler runs.
 	parts atomic.Pointer[parts]
 
-	epoch   atomic.Pointer[epoch]
-	ensured atomic.Bool
+	epoch atomic.Pointer[epoch]
+	// made is the number of the connection on which everything was made sure of; 0 is none.
+	made    atomic.Uint64
 	repair  chan struct{}
 	failed  chan error
 	running atomic.Bool
@@ -147,8 +148,10 @@ func (s *Scheduler) run(c *core.Core) {
 	s.parts.Store(p)
 
 	ticks := tick.New(c, tick.Config{ScaleTarget: s.cfg.ScaleTarget, ScaleDownAfter: s.cfg.ScaleDownAfter, AuditAfter: auditAfter})
+	c.Dispatched = ticks.Dispatched
 	submitWork := intake.New(intake.Config{
-		Core: c, Puller: submits, Defaults: s.cfg.Defaults, Epoch: s.since, Accepted: &s.accepted, Rejected: &s.rejected,
+		Core: c, Puller: submits, Defaults: s.cfg.Defaults, Epoch: s.since, Processed: ticks.Processed,
+		Accepted: &s.accepted, Rejected: &s.rejected,
 	})
 	dueWork := due.New(c, dues, ticks.Due)
 	commandWork := control.New(c, commands)
@@ -197,7 +200,7 @@ func (s *Scheduler) Stop(ctx context.Context) error {
 		s.nc.Close()
 	}
 	s.parts.Store(nil)
-	s.ensured.Store(false)
+	s.made.Store(0)
 	s.running.Store(false)
 	return err
 }
@@ -235,10 +238,8 @@ func (s *Scheduler) Ready() error {
 		return errors.New("the scheduler does not run")
 	case !s.nc.IsConnected():
 		return errors.New("NATS does not answer")
-	case !s.ensured.Load(), s.since().Unix() == unknown.Unix():
+	case !s.ensured(), s.since().Unix() == unknown.Unix():
 		return errors.New("streams and consumers are being made")
-	case p.core.Pub.Full():
-		return errors.New("a stream is full")
 	}
-	return nil
+	return p.core.Pub.Refusal()
 }

@@ -249,7 +249,7 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = st.ResetConsumer(ctx, wire.ConsumerSubmit)
+		_, err = st.ResetConsumerToSequence(ctx, wire.ConsumerSubmit, 1)
 		return err
 	})
 	next := wire.MakeID(b.submit(`{"type":"a"}`), 0)
@@ -258,6 +258,38 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	b.folded()
 	require.Len(t, b.lane(id), 1)
 	natstest.Eventually(t, s.Ready)
+}
+
+// A server that is killed may forget the acknowledgement of a submission, and knows no more
+// the message ids of what was removed: only the record tells that the task has run.
+func TestAForgottenAcknowledgementRunsNothingTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.start()
+	id := wire.MakeID(b.submit(`{"type":"a"}`), 0)
+	b.dispatched(id)
+	m := b.run(id, 1, 0)
+	b.emit(began(m, wire.FirstFence(m.seq)), completed(m, wire.FirstFence(m.seq)))
+	b.status(id, wire.StatusCompleted)
+	b.ackLane(m)
+	b.submitted()
+	b.server.Restart(t)
+	natstest.Eventually(t, s.Ready)
+	natstest.Eventually(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		st, err := b.js.Stream(ctx, wire.StreamSubmit)
+		if err != nil {
+			return err
+		}
+		_, err = st.ResetConsumerToSequence(ctx, wire.ConsumerSubmit, 1)
+		return err
+	})
+	next := wire.MakeID(b.submit(`{"type":"a"}`), 0)
+	b.dispatched(next)
+	b.submitted()
+	require.Empty(t, b.lane(id))
+	require.Equal(t, wire.StatusCompleted, b.fold.record(id).Status)
 }
 
 func TestStopHandsBackNothingUnfinished(t *testing.T) {

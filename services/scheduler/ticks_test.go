@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,7 +143,7 @@ func TestAuditRepairsWhatNoMessageRuns(t *testing.T) {
 	again := b.run(ids[1], 1, 1)
 	require.Equal(t, "1", string(again.Payload))
 	require.Equal(t, "1", again.header.Get(wire.HeaderCheck))
-	require.Equal(t, 1, b.dispatched(ids[1]).Meta.Round)
+	b.record(ids[1], func(r *wire.Record) bool { return r.Status == wire.StatusPending && r.Meta.Round == 1 })
 	require.Equal(t, wire.ReasonRepair, b.event(ids[1], wire.EventScheduled).Data.Reason)
 	b.run(ids[4], 1, 1)
 	b.run(ids[5], 2, 1)
@@ -154,6 +156,32 @@ func TestAuditRepairsWhatNoMessageRuns(t *testing.T) {
 	require.Equal(t, wire.StatusScheduled, b.fold.record(ids[3]).Status)
 	require.Equal(t, kept.seq, b.fold.record(ids[2]).Meta.LaneSeq)
 	require.Len(t, b.lane(ids[2]), 1, "what is in its lane is left alone")
+}
+
+// What was audited is not read again before it could be due.
+func TestAuditRestsAfterItsLastStretch(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var walks atomic.Int64
+	sub, err := b.js.Conn().Subscribe("$JS.API.DIRECT.GET."+wire.StreamTasks, func(m *nats.Msg) {
+		if strings.Contains(string(m.Data), `"batch"`) {
+			walks.Add(1)
+		}
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, sub.Unsubscribe()) })
+	b.start(func(c *scheduler.Config) { c.AuditAfter = time.Hour })
+	later, err := b.js.Stream(t.Context(), wire.StreamLater)
+	require.NoError(t, err)
+	begin := later.CachedInfo().State.LastSeq
+	natstest.Eventually(t, func() error {
+		info, err := later.Info(t.Context())
+		if err == nil && (walks.Load() < 1 || info.State.LastSeq < begin+4) {
+			err = fmt.Errorf("%d walks, %d ticks", walks.Load(), info.State.LastSeq-begin)
+		}
+		return err
+	})
+	require.Equal(t, int64(1), walks.Load())
 }
 
 func TestAuditEndsWhatCannotBeRepaired(t *testing.T) {
@@ -241,4 +269,74 @@ func TestConnectionOfAnotherIsUsed(t *testing.T) {
 	b.dispatched(wire.MakeID(b.submit(`{"type":"a"}`), 0))
 	require.NoError(t, s.Stop(t.Context()))
 	require.True(t, nc.IsConnected(), "it is not the scheduler's to close")
+}
+
+// A pool gives up the message of a cancelled task before the books know of the cancel: the
+// audit must not take the task for lost meanwhile.
+func TestAuditWaitsForCommandsThatAreNotHandled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.start(func(c *scheduler.Config) { c.AuditAfter = time.Hour })
+	id := wire.MakeID(b.submit(`{"type":"a"}`), 0)
+	b.dispatched(id)
+	m := b.run(id, 1, 0)
+	b.emit(began(m, wire.FirstFence(m.seq)))
+	b.status(id, wire.StatusInProgress)
+	b.submitted()
+	require.NoError(t, s.Stop(t.Context()))
+	b.cancel(id)
+	c, err := b.js.Consumer(t.Context(), wire.StreamControl, wire.ConsumerControl)
+	require.NoError(t, err)
+	held, err := c.Next()
+	require.NoError(t, err)
+	b.ackLane(m)
+	walks := map[uint64]bool{b.auditRevision(): true}
+
+	b.start(func(c *scheduler.Config) { c.AuditAfter = time.Millisecond })
+	natstest.Eventually(t, func() error {
+		if err := held.InProgress(); err != nil {
+			return err
+		}
+		if walks[b.auditRevision()] = true; len(walks) < 4 {
+			return fmt.Errorf("%d walks of the audit", len(walks)-1)
+		}
+		return nil
+	})
+	require.NoError(t, held.Nak())
+	require.Zero(t, b.status(id, wire.StatusCancelled).Meta.Round)
+}
+
+// auditRevision is another one after every walk of the audit.
+func (b *bench) auditRevision() uint64 {
+	b.t.Helper()
+	kv, err := b.js.KeyValue(b.t.Context(), wire.BucketSettings)
+	require.NoError(b.t, err)
+	e, err := kv.Get(b.t.Context(), wire.KeyAudit)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0
+	}
+	require.NoError(b.t, err)
+	return e.Revision()
+}
+
+// While no scheduler runs ticks go on being made, but they do not pile up: an hour of them
+// would all be worked off at the next start.
+func TestTicksDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.start()
+	b.submit(`{"type":"a"}`)
+	b.submitted()
+	require.NoError(t, s.Stop(t.Context()))
+	st, err := b.js.Stream(t.Context(), wire.StreamLater)
+	require.NoError(t, err)
+	from := st.CachedInfo().State.LastSeq
+	natstest.Eventually(t, func() error { // several have been made
+		st, err := b.js.Stream(t.Context(), wire.StreamLater)
+		if err == nil && st.CachedInfo().State.LastSeq < from+4 {
+			err = fmt.Errorf("at %d", st.CachedInfo().State.LastSeq)
+		}
+		return err
+	})
+	require.LessOrEqual(t, len(b.schedules(wire.SubjectDueTick)), 2)
 }

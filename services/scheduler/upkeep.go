@@ -28,15 +28,22 @@ const (
 	tryFirst = time.Second
 	tryMost  = 30 * time.Second
 	tryAgain = 100 * time.Millisecond
+	// tellAgain is how often an outage is logged.
+	tellAgain = 10 * time.Second
 )
 
 func (s *Scheduler) ensureStreams(ctx context.Context) error {
-	return topology.Ensure(ctx, s.js, topology.Options{Replicas: s.cfg.Replicas, ClusterSize: len(s.nc.Servers())})
+	return topology.Ensure(ctx, s.js, s.topology())
+}
+
+func (s *Scheduler) topology() topology.Options {
+	return topology.Options{Replicas: s.cfg.Replicas, ClusterSize: natsx.ClusterSize(s.nc)}
 }
 
 // ensure makes whatever is missing in NATS and learns since when its present run is known.
 func (s *Scheduler) ensure(ctx context.Context, c *core.Core) error {
-	if err := s.ensureStreams(ctx); err != nil {
+	connection := s.connection()
+	if err := topology.Repair(ctx, s.js, s.topology()); err != nil {
 		return err
 	}
 	if err := c.LiftStreams(ctx); err != nil {
@@ -58,6 +65,9 @@ func (s *Scheduler) ensure(ctx context.Context, c *core.Core) error {
 	if err := s.ensureTick(ctx); err != nil {
 		return err
 	}
+	if err := c.Limits.Load(ctx); err != nil {
+		return err
+	}
 	server := s.nc.ConnectedServerId()
 	since, err := natsx.Epoch(ctx, s.js)
 	if err != nil {
@@ -68,7 +78,7 @@ func (s *Scheduler) ensure(ctx context.Context, c *core.Core) error {
 	}
 	c.Lanes.Forget()
 	s.epoch.Store(&epoch{server, since})
-	s.ensured.Store(true)
+	s.made.Store(connection)
 	return nil
 }
 
@@ -113,21 +123,28 @@ func (s *Scheduler) lookAgain() {
 	}
 }
 
+// lookEvery is how often the connection is looked at. Its changes are told, too, but told
+// only as far as there is room: a server whose address accepts and closes, as a proxy's does,
+// makes more of them than fit.
+const lookEvery = 500 * time.Millisecond
+
 // watchConnection makes anew what a restart of the server may have taken away.
 func (s *Scheduler) watchConnection(ctx context.Context) {
-	changes := s.nc.StatusChanged(nats.CONNECTED, nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
+	changes := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer s.nc.RemoveStatusListener(changes)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case status, open := <-changes:
-			if !open || status == nats.CLOSED {
+		case _, open := <-changes:
+			if !open || s.nc.IsClosed() {
 				s.fail(errors.New("the connection to NATS was closed"))
 				return
 			}
-			s.ensured.Store(false)
-			if status != nats.CONNECTED {
+		case <-look.C:
+			if s.ensured() || !s.nc.IsConnected() {
 				continue
 			}
 		case <-s.repair:
@@ -135,6 +152,12 @@ func (s *Scheduler) watchConnection(ctx context.Context) {
 		s.restore(ctx)
 	}
 }
+
+// ensured tells whether everything was made sure of on the present connection.
+func (s *Scheduler) ensured() bool { return s.made.Load() == s.connection() }
+
+// connection numbers the connections from 1.
+func (s *Scheduler) connection() uint64 { return s.nc.Stats().Reconnects + 1 }
 
 func (s *Scheduler) fail(err error) {
 	select {
@@ -145,6 +168,7 @@ func (s *Scheduler) fail(err error) {
 
 func (s *Scheduler) restore(ctx context.Context) {
 	p := s.parts.Load()
+	var told time.Time
 	for timeout := tryFirst; ctx.Err() == nil; timeout = min(2*timeout, tryMost) {
 		one, cancel := context.WithTimeout(ctx, timeout)
 		err := s.ensure(one, p.core)
@@ -155,7 +179,10 @@ func (s *Scheduler) restore(ctx context.Context) {
 			}
 			return
 		}
-		s.cfg.Log.Warn("cannot make streams and consumers", "err", err)
+		if time.Since(told) >= tellAgain {
+			told = time.Now()
+			s.cfg.Log.Warn("cannot make streams and consumers yet", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(tryAgain):
@@ -182,6 +209,9 @@ func (s *Scheduler) heartbeat(ctx context.Context) {
 		one, cancel := context.WithTimeout(ctx, heartbeatEvery)
 		_, err := s.js.PublishMsg(one, m, jetstream.WithRetryAttempts(0))
 		cancel()
+		if err == nil {
+			err = s.missing(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Debug("cannot store the heartbeat", "err", err)
 			s.lookAgain()
@@ -192,4 +222,16 @@ func (s *Scheduler) heartbeat(ctx context.Context) {
 		case <-t.C:
 		}
 	}
+}
+
+// missing returns an error where a stream or bucket is not there: its sequences must go on
+// above the old ones before anybody uses it.
+func (s *Scheduler) missing(ctx context.Context) error {
+	one, cancel := context.WithTimeout(ctx, heartbeatEvery)
+	defer cancel()
+	names, err := topology.Missing(one, s.js)
+	if err == nil && len(names) > 0 {
+		err = fmt.Errorf("streams are missing: %v", names)
+	}
+	return err
 }

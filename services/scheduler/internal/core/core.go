@@ -20,11 +20,15 @@ type Core struct {
 	Pub     *natsx.Publisher
 	Events  *natsx.Events
 	Records *natsx.Records
+	Limits  *Limits
 	Lanes   *Lanes
 	Later   *Later
 	Rejects *Rejects
 	Objects jetstream.ObjectStore
 	Log     *slog.Logger
+	// Dispatched, where set before the first task, is told how many tasks were put into lanes;
+	// it must not block.
+	Dispatched func(n int)
 	// Lease of all lanes.
 	Lease time.Duration
 	// Replicated tells whether the streams have copies: their consumers forget nothing.
@@ -53,6 +57,9 @@ func Open(ctx context.Context, js jetstream.JetStream, lease time.Duration, log 
 		return nil, err
 	}
 	c.Events = natsx.NewEvents(c.Pub)
+	if c.Limits, err = newLimits(c); err != nil {
+		return nil, err
+	}
 	c.Lanes = newLanes(c)
 	c.Later = newLater(c)
 	c.Rejects = newRejects(c)
@@ -69,6 +76,7 @@ func (c *Core) Close(ctx context.Context) {
 	c.Lanes.gather.Close(ctx)
 	c.Events.Close(ctx)
 	c.Records.Close()
+	_ = c.Limits.sub.Unsubscribe() // or the connection is gone
 }
 
 // Submitted is how far the shared consumer of submissions has got: every sequence up to

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -31,11 +32,14 @@ type Run struct {
 	Env *wire.Envelope
 	// Check makes the taker look at the record before it runs the task.
 	Check bool
+	// From is the lane sequence that the task had before it was moved; 0 otherwise.
+	From uint64
 }
 
 type laneItem struct {
 	Run
 	body []byte
+	to   wire.Lane
 	lane string
 	done func(error)
 }
@@ -98,8 +102,8 @@ func (l *Lanes) queues(ctx context.Context) (map[string]bool, error) {
 	found := map[string]bool{}
 	names := l.core.Stream(wire.StreamReady).ConsumerNames(ctx)
 	for name := range names.Name() {
-		if i := strings.LastIndexByte(name, '_'); i > 0 && wire.Priority(name[i+1:]).Valid() {
-			found[name[:i]] = true
+		if l, ok := wire.ParseLane(name); ok {
+			found[l.Queue] = true
 		}
 	}
 	if err := names.Err(); err != nil {
@@ -132,9 +136,9 @@ func (l *Lanes) paused(ctx context.Context, queue string) (bool, error) {
 func (l *Lanes) Go(done func(i int, err error), runs ...Run) {
 	items := make([]laneItem, len(runs))
 	for i, r := range runs {
+		to := l.core.Limits.Lane(&r.Env.Task)
 		items[i] = laneItem{
-			Run: r, body: r.Env.Encode(), lane: wire.LaneConsumer(r.Env.Task.Queue, r.Env.Task.Priority),
-			done: func(err error) { done(i, err) },
+			Run: r, body: r.Env.Encode(), to: to, lane: to.Consumer(), done: func(err error) { done(i, err) },
 		}
 	}
 	l.gather.Go(func(i int, failed, err error) {
@@ -189,14 +193,20 @@ func (l *Lanes) write(ctx context.Context, items []laneItem) ([]error, error) {
 	for i, at := range order {
 		results[at] = failed[i]
 	}
+	if l.core.Dispatched != nil {
+		l.core.Dispatched(len(items))
+	}
 	l.tell(sorted, seqs, failed)
 	return results, nil
 }
 
 func laneMessage(it *laneItem) *nats.Msg {
-	t := &it.Env.Task
-	m := nats.NewMsg(wire.ReadySubject(t.Queue, t.Priority, t.Type))
-	m.Header.Set(wire.HeaderMsgID, it.Env.MsgID())
+	m := nats.NewMsg(it.to.Subject(it.Env.Task.Type))
+	id := it.Env.MsgID()
+	if it.From > 0 { // the id so far may still be known to the lanes
+		id += ".from." + strconv.FormatUint(it.From, 10)
+	}
+	m.Header.Set(wire.HeaderMsgID, id)
 	if it.Check {
 		m.Header.Set(wire.HeaderCheck, "1")
 	}

@@ -73,7 +73,7 @@ func laterRuns(id string) string { return "batuta.later.run." + id + ".*" }
 
 // WaitsLater tells whether a schedule of a run, or one that has fallen due, is stored.
 func (c *Core) WaitsLater(ctx context.Context, id string) (bool, error) {
-	found, err := natsx.LastOf(ctx, c.JS, wire.StreamLater, []string{laterRuns(id), wire.DueRunSubject(id)})
+	found, err := natsx.LastOf(ctx, c.JS, wire.StreamLater, []string{laterRuns(id), wire.DueRunSubject(id), wire.DueMoveSubject(id)})
 	if err != nil {
 		return false, fmt.Errorf("look for the schedules of %s: %w", id, err)
 	}

@@ -9,15 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
-
-// lifted are the streams whose sequences must never come twice: ids and fences are made of
-// them, and records keep them.
-var lifted = []string{wire.StreamSubmit, wire.StreamControl, wire.StreamReady}
-
-// liftMargin is above what a stream can grow by between two notes of its sequence.
-const liftMargin = 2_000_000
 
 // NoteSequences keeps how far the streams have got, for the case that one is made anew.
 func (c *Core) NoteSequences(ctx context.Context) error {
@@ -26,7 +20,7 @@ func (c *Core) NoteSequences(ctx context.Context) error {
 		return err
 	}
 	grown := false
-	for _, name := range lifted {
+	for _, name := range topology.Numbered {
 		s, err := c.JS.Stream(ctx, name)
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", name, err)
@@ -58,7 +52,7 @@ func (c *Core) LiftStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range lifted {
+	for _, name := range topology.Numbered {
 		s, err := c.JS.Stream(ctx, name)
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", name, err)
@@ -71,7 +65,7 @@ func (c *Core) LiftStreams(ctx context.Context) error {
 				"stream", name, "seq", st.LastSeq, "known", known[name])
 		default:
 			c.Log.Error("a stream went back behind what it had reached: it goes on above that", "stream", name, "seq", st.LastSeq, "known", known[name])
-			if err := s.Purge(ctx, jetstream.WithPurgeSequence(known[name]+liftMargin)); err != nil {
+			if err := s.Purge(ctx, jetstream.WithPurgeSequence(known[name]+topology.LiftMargin)); err != nil {
 				return fmt.Errorf("lift stream %s: %w", name, err)
 			}
 		}

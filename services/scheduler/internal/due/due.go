@@ -7,6 +7,7 @@ package due
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -73,6 +74,10 @@ func (d *Due) take(ctx context.Context, msgs []*pull.Msg) {
 			continue
 		}
 		env, err := wire.DecodeEnvelope(m.Data())
+		if err == nil && env.ID == id && kind == "move" {
+			d.move(ctx, m, env)
+			continue
+		}
 		if err != nil || env.ID != id || kind != "run" && kind != "deadline" {
 			d.core.Log.Error("what fell due is malformed", "subject", m.Subject(), "seq", m.Seq, "err", err)
 			m.Ack()
@@ -159,6 +164,27 @@ func grants(rec *wire.Record, env *wire.Envelope) bool {
 // same tells whether a record is of the very submission that an envelope is of.
 func same(rec *wire.Record, env *wire.Envelope) bool {
 	return rec != nil && rec.Meta.SubmitSeq == env.SubmitSeq && rec.Meta.Member == env.Member
+}
+
+// move puts a task into the lane where it belongs now. Its record is not asked here: whoever
+// takes it does that, and the copy it was made of may have been run or cancelled meanwhile.
+func (d *Due) move(ctx context.Context, m *pull.Msg, env *wire.Envelope) {
+	from, err := strconv.ParseUint(m.Header(wire.HeaderLane), 10, 64)
+	if err == nil {
+		err = d.core.Lanes.Ensure(ctx, env.Task.Queue)
+	}
+	if err != nil {
+		d.core.Log.Warn("a task is not moved to another lane yet", "task_id", env.ID, "err", err)
+		m.Nak(retryDelay)
+		return
+	}
+	d.core.Lanes.Go(func(_ int, err error) {
+		if err != nil {
+			m.Nak(retryDelay)
+			return
+		}
+		m.Ack()
+	}, core.Run{Env: env, Check: true, From: from})
 }
 
 func (d *Due) grant(ctx context.Context, items []item) {

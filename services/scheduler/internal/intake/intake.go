@@ -21,8 +21,9 @@ const (
 	// takeMost is how many submissions are looked at together, takeBytes how large they are.
 	takeMost  = 500
 	takeBytes = 512 << 10
-	// tasksMost bounds the tasks in hand: more would only be held up by the disk.
-	tasksMost = 20000
+	// tasksMost bounds the tasks in hand: five commits' worth. More would only lie in memory
+	// until the disk has taken these.
+	tasksMost = 5000
 	// slowMost bounds the submissions whose payload is being moved.
 	slowMost = 8
 	// retryDelay is how long a submission rests that could not be dealt with.
@@ -38,6 +39,8 @@ type Config struct {
 	// Epoch is since when the present run of the server is known; what was stored before is
 	// checked. Unknown is the far future.
 	Epoch func() time.Time
+	// Processed hears how many bytes of submissions are dealt with for good; nil: nobody does.
+	Processed func(bytes int)
 	// Accepted and Rejected count tasks.
 	Accepted, Rejected *atomic.Uint64
 }
@@ -129,6 +132,9 @@ func (d *delivery) done(err error) {
 		return
 	}
 	d.msg.Ack()
+	if d.in.cfg.Processed != nil {
+		d.in.cfg.Processed(len(d.msg.Data()))
+	}
 }
 
 // task is one member of a submission.

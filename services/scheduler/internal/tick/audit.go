@@ -24,11 +24,31 @@ const (
 	auditBatch    = 500
 	auditSuspects = 400
 	auditAtOnce   = 8
+	// auditIdle is the time between two walks over the records while the recorder counts no
+	// open task: then there is nothing to find, unless the count is wrong.
+	auditIdle = 10 * time.Minute
 )
 
 // cursor is where the audit goes on: the value of wire.KeyAudit.
 type cursor struct {
 	Seq uint64 `json:"seq"`
+	// Begun is when the present walk over all records began, or the last one.
+	Begun wire.Time `json:"begun"`
+}
+
+// rests tells whether it is too early for another walk: a record is looked into once it is
+// untouched for AuditAfter, so walking more often than that finds nothing sooner.
+func (t *Tick) rests(ctx context.Context, at cursor) (bool, error) {
+	since := wire.Now().Sub(at.Begun)
+	if at.Seq != 0 || since >= max(auditIdle, t.cfg.AuditAfter) {
+		return false, nil
+	}
+	if since < t.cfg.AuditAfter {
+		return true, nil
+	}
+	totals := wire.Totals{Open: 1} // without a count there may be some
+	_, err := t.value(ctx, wire.BucketTasks, wire.KeyTotals, &totals)
+	return totals.Open == 0, err
 }
 
 // audit walks a stretch of the records and repairs open tasks that no message would run.
@@ -38,18 +58,23 @@ func (t *Tick) audit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	rests, err := t.rests(ctx, at)
+	if err != nil || rests {
+		return err
+	}
+	if at.Seq == 0 {
+		at.Begun = wire.Now()
+	}
 	suspects, next, err := t.walk(ctx, at.Seq)
 	if err != nil {
 		return err
 	}
-	if next != at.Seq {
-		// First, so that of two replicas with a tick each one audits this stretch.
-		if err := t.put(ctx, wire.BucketSettings, wire.KeyAudit, cursor{next}, int64(revision), 0); err != nil {
-			if natsx.IsConflict(err) {
-				return nil
-			}
-			return err
+	// First, so that of two replicas with a tick each one audits this stretch.
+	if err := t.put(ctx, wire.BucketSettings, wire.KeyAudit, cursor{next, at.Begun}, int64(revision), 0); err != nil {
+		if natsx.IsConflict(err) {
+			return nil
 		}
+		return err
 	}
 	lost, err := t.lost(ctx, suspects)
 	if err != nil || len(lost) == 0 {
@@ -134,6 +159,9 @@ func (t *Tick) lost(ctx context.Context, suspects []*wire.Record) ([]*wire.Recor
 	if err := g.Wait(); err != nil || len(missing) == 0 {
 		return nil, err
 	}
+	if handled, err := t.commandsHandled(ctx); err != nil || !handled {
+		return nil, err
+	}
 	ids := make([]string, len(missing))
 	for i, rec := range missing {
 		ids[i] = rec.ID
@@ -149,6 +177,41 @@ func (t *Tick) lost(ctx context.Context, suspects []*wire.Record) ([]*wire.Recor
 		}
 	}
 	return lost, nil
+}
+
+const (
+	// commandsWait is how long the audit waits for commands to be handled.
+	commandsWait = 2 * time.Second
+	commandsPoll = 50 * time.Millisecond
+)
+
+// commandsHandled tells whether every command stored up to now has been handled. A pool gives
+// up the message of a task that was cancelled before the cancel stands in the books: what has
+// no message may be about to end.
+func (t *Tick) commandsHandled(ctx context.Context) (bool, error) {
+	s, err := t.core.JS.Stream(ctx, wire.StreamControl)
+	if err != nil {
+		return false, fmt.Errorf("read stream %s: %w", wire.StreamControl, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	for end := time.Now().Add(commandsWait); ; {
+		c, err := s.Consumer(ctx, wire.ConsumerControl)
+		if err != nil {
+			return false, fmt.Errorf("read consumer %s of %s: %w", wire.ConsumerControl, wire.StreamControl, err)
+		}
+		i := c.CachedInfo()
+		if i.AckFloor.Stream >= last || i.NumPending == 0 && i.NumAckPending == 0 {
+			return true, nil
+		}
+		if time.Now().After(end) {
+			return false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(commandsPoll):
+		}
+	}
 }
 
 func unchanged(a, b *wire.Record) bool {

@@ -11,16 +11,20 @@ import (
 
 // demand is what one pool has to do and to do it with.
 type demand struct {
-	// Waiting tasks that nobody has taken, Busy slots in use.
-	Waiting, Busy int
+	// Waiting tasks that nobody has taken, Runnable those of them that limits would let run
+	// at once, Busy slots in use.
+	Waiting, Runnable, Busy int
+	// count gives Waiting and Runnable where a task takes so long; may be nil.
+	count func(serviceMs float64) (waiting, runnable int)
 	// Running workers, Concurrency of one of them.
 	Running, Concurrency int
 	// Min and Max are totals over the pool's processes.
 	Min, Max int
 	// Paused pools take nothing.
 	Paused bool
-	// ServiceMs is the mean time of a task, 0 where unknown.
-	ServiceMs float64
+	// ServiceMs is the mean time of a task, 0 where unknown; StalledMs is since when none
+	// has finished although some run.
+	ServiceMs, StalledMs float64
 	// Target is the time to drain a backlog in, DownAfter that before shrinking.
 	Target, DownAfter time.Duration
 }
@@ -61,27 +65,33 @@ func remember(past []need, latest need, window time.Duration) []need {
 func (d *demand) need() (workers int, why string) {
 	concurrency := max(d.Concurrency, 1)
 	work := d.Waiting + d.Busy
+	target := max(float64(d.Target.Milliseconds()), 1)
 	switch {
 	case d.Paused:
 		return workersFor(d.Busy, concurrency), "the pool is paused"
 	case work == 0:
 		return 0, "nothing to do"
 	case d.ServiceMs <= 0:
-		return d.guess(concurrency)
+		return d.guess(concurrency, target)
 	}
-	target := max(float64(d.Target.Milliseconds()), 1)
-	// A slot works off target/service tasks in time; none needs more than a slot of its own.
+	// A slot works off target/service tasks in time; none needs more than a slot of its own,
+	// and what a limit holds back needs none.
 	slots := min(int(math.Ceil(float64(work)*d.ServiceMs/target)), work)
-	return workersFor(slots, concurrency), fmt.Sprintf("%d waiting and %d running at %s a task", d.Waiting, d.Busy, roundMs(d.ServiceMs))
+	why = fmt.Sprintf("%d waiting and %d running at %s a task", d.Waiting, d.Busy, roundMs(d.ServiceMs))
+	if most := d.Runnable + d.Busy; slots > most {
+		return workersFor(most, concurrency), fmt.Sprintf("%s; limits let %d of them run at once", why, most)
+	}
+	return workersFor(slots, concurrency), why
 }
 
-// guess doubles as long as every slot is in use: nothing is known of how long tasks take.
-func (d *demand) guess(concurrency int) (workers int, why string) {
-	slots := max(d.Running, 1) * concurrency
-	if d.Waiting > 0 && d.Busy >= slots {
-		slots = min(2*slots, d.Waiting+d.Busy)
-	} else {
-		slots = min(slots, d.Waiting+d.Busy)
+// guess doubles as long as every slot is in use, and no further than what is known already
+// asks for: that a task takes at least as long as none has finished.
+func (d *demand) guess(concurrency int, target float64) (workers int, why string) {
+	now := max(d.Running, 1) * concurrency
+	slots := min(now, d.Waiting+d.Busy)
+	if d.Waiting > 0 && d.Busy >= now {
+		asked := int(math.Ceil(float64(d.Waiting+d.Busy) * d.StalledMs / target))
+		slots = min(2*now, d.Runnable+d.Busy, max(asked, slots))
 	}
 	return workersFor(slots, concurrency), fmt.Sprintf("%d waiting and %d running, time a task takes unknown", d.Waiting, d.Busy)
 }
@@ -99,8 +109,9 @@ func roundMs(ms float64) time.Duration {
 	return d.Round(10 * time.Microsecond)
 }
 
-// share splits workers over a pool's processes: in proportion to their own maxima, the rest
-// to those who are furthest below their part.
+// share splits workers over a pool's processes: to each its own minimum as far as there are
+// enough, then to those who are furthest below their part, which is in proportion to their
+// own maxima.
 func share(desired int, instances []wire.Instance) map[string]int {
 	out := make(map[string]int, len(instances))
 	var takers []wire.Instance
@@ -116,6 +127,10 @@ func share(desired int, instances []wire.Instance) map[string]int {
 		return out
 	}
 	slices.SortFunc(takers, func(a, b wire.Instance) int { return compareText(a.Instance, b.Instance) })
+	for _, i := range takers {
+		out[i.Instance] = min(i.Min, desired)
+		desired -= out[i.Instance]
+	}
 	for range desired {
 		next := takers[0]
 		best := math.Inf(1)

@@ -3,6 +3,7 @@ package tick
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -225,4 +226,45 @@ func TestAuditWalksOnAndBeginsAgain(t *testing.T) {
 	require.Zero(t, next)
 	require.Len(t, suspects, 1)
 	require.Equal(t, "open", suspects[0].ID)
+}
+
+// Records that have ended cost an idle system nothing.
+func TestAuditRestsWhileNothingIsOpen(t *testing.T) {
+	t.Parallel()
+	tick := open(t, Config{AuditAfter: time.Millisecond})
+	ctx := t.Context()
+	cursorNow := func() (at cursor) {
+		_, err := tick.value(ctx, wire.BucketSettings, wire.KeyAudit, &at)
+		require.NoError(t, err)
+		return at
+	}
+	count := func(open int64) {
+		body, err := json.Marshal(wire.Totals{Open: open})
+		require.NoError(t, err)
+		_, err = tick.core.JS.Publish(ctx, wire.KVSubject(wire.BucketTasks, wire.KeyTotals), body)
+		require.NoError(t, err)
+	}
+	tick.record(t, wire.Record{ID: "done", Status: wire.StatusCompleted, Meta: wire.Meta{UpdatedAt: 1}})
+	require.NoError(t, tick.audit(ctx))
+	begun := cursorNow().Begun
+	require.NotZero(t, begun, "without a count it walks")
+
+	count(0)
+	natstest.Eventually(t, func() error { // long after AuditAfter
+		if wire.Now() < begun+10 {
+			return errors.New("early")
+		}
+		return nil
+	})
+	require.NoError(t, tick.audit(ctx))
+	require.Equal(t, begun, cursorNow().Begun, "nothing is open: it rests")
+
+	count(1)
+	require.NoError(t, tick.audit(ctx))
+	require.Greater(t, cursorNow().Begun, begun)
+
+	tick.cfg.AuditAfter = time.Hour
+	begun = cursorNow().Begun
+	require.NoError(t, tick.audit(ctx))
+	require.Equal(t, begun, cursorNow().Begun, "no record can have become a suspect meanwhile")
 }

@@ -50,11 +50,12 @@ func (r *rate) measure(now wire.Time, instances []wire.Instance) {
 }
 
 // estimate is the time a task takes: at least what has passed since one finished, or a pool
-// full of long tasks after short ones would be thought idle. 0 is unknown.
-func (r *rate) estimate(now wire.Time) float64 {
-	stalled := float64(now.Sub(r.Since).Milliseconds())
+// full of long tasks after short ones would be thought idle. 0 is unknown; then stalled is
+// for how long tasks have run without one that finished.
+func (r *rate) estimate(now wire.Time) (service, stalled float64) {
+	stalled = float64(now.Sub(r.Since).Milliseconds())
 	if r.ServiceMs == 0 {
-		return 0
+		return 0, stalled
 	}
-	return max(r.ServiceMs, stalled)
+	return max(r.ServiceMs, stalled), stalled
 }

@@ -74,7 +74,7 @@ func (t *Tick) sample(ctx context.Context, now time.Time) ([]byte, error) {
 		s.Waiting[p] = 0
 	}
 	for _, l := range lanes {
-		s.Waiting[l.priority] += int64(l.waiting)
+		s.Waiting[l.Priority] += int64(l.waiting)
 	}
 	// A worker's own key is the only one without a dot.
 	workers, err := values[wire.Worker](ctx, t, wire.BucketWorkers, "*")

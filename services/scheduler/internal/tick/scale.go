@@ -28,6 +28,8 @@ type poolState struct {
 
 // scale decides the size of every pool that lives.
 func (t *Tick) scale(ctx context.Context) error {
+	t.scaling.Lock()
+	defer t.scaling.Unlock()
 	instances, err := values[wire.Instance](ctx, t, wire.BucketWorkers, "instance.*.*")
 	if err != nil {
 		return fmt.Errorf("read the pools: %w", err)
@@ -44,6 +46,11 @@ func (t *Tick) scale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.burst.arm(!slices.ContainsFunc(lanes, func(l lane) bool { return l.waiting > 0 }))
+	ledgers, err := t.core.Ledgers(ctx)
+	if err != nil {
+		return err
+	}
 	now := wire.Now()
 	next := scaleState{Pools: map[string]*poolState{}}
 	var words []wire.Desired
@@ -53,7 +60,11 @@ func (t *Tick) scale(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the settings of pool %s: %w", pool, err)
 		}
-		p, word, event := step(state.Pools[pool], pool, own, t.demand(pool, own, instances, lanes, settings), now)
+		d := t.demand(own, settings)
+		d.count = func(serviceMs float64) (waiting, runnable int) {
+			return waitingFor(pool, instances, bounded(lanes, ledgers, serviceMs))
+		}
+		p, word, event := step(state.Pools[pool], pool, own, d, now)
 		next.Pools[pool] = p
 		words = append(words, word)
 		events = append(events, event...)
@@ -83,7 +94,7 @@ func byPool(all []wire.Instance) map[string][]wire.Instance {
 }
 
 // demand gathers what decides a pool's size.
-func (t *Tick) demand(pool string, own, all []wire.Instance, lanes []lane, settings wire.PoolSettings) demand {
+func (t *Tick) demand(own []wire.Instance, settings wire.PoolSettings) demand {
 	d := demand{Paused: settings.Paused, Target: t.cfg.ScaleTarget, DownAfter: t.cfg.ScaleDownAfter, Concurrency: 1}
 	for _, i := range own {
 		d.Running += i.Running
@@ -109,13 +120,12 @@ func (t *Tick) demand(pool string, own, all []wire.Instance, lanes []lane, setti
 		d.Max = *settings.Max
 	}
 	d.Min = min(d.Min, d.Max)
-	d.Waiting = waitingFor(pool, all, lanes)
 	return d
 }
 
 // waitingFor is a pool's part of what waits in its queues: a queue that several pools serve
-// is split by their maxima.
-func waitingFor(pool string, all []wire.Instance, lanes []lane) int {
+// is split by their maxima. Runnable are those that limits would let run at once.
+func waitingFor(pool string, all []wire.Instance, lanes []lane) (waiting, runnable int) {
 	serving := map[string]map[string]int{}
 	for _, i := range all {
 		if i.Draining {
@@ -128,19 +138,19 @@ func waitingFor(pool string, all []wire.Instance, lanes []lane) int {
 			serving[q][i.Pool] += max(i.Max, 1)
 		}
 	}
-	sum := 0
 	for _, l := range lanes {
-		own := serving[l.queue][pool]
+		own := serving[l.Queue][pool]
 		if own == 0 || l.paused {
 			continue
 		}
 		total := 0
-		for _, n := range serving[l.queue] {
+		for _, n := range serving[l.Queue] {
 			total += n
 		}
-		sum += (l.waiting*own + total - 1) / total
+		waiting += (l.waiting*own + total - 1) / total
+		runnable += (l.runnable*own + total - 1) / total
 	}
-	return sum
+	return waiting, runnable
 }
 
 // step is one decision: the pool's next state, the word to its processes, and the event
@@ -151,7 +161,10 @@ func step(before *poolState, pool string, own []wire.Instance, d demand, now wir
 		*next = *before
 	}
 	next.Rate.measure(now, own)
-	d.ServiceMs = next.Rate.estimate(now)
+	d.ServiceMs, d.StalledMs = next.Rate.estimate(now)
+	if d.count != nil {
+		d.Waiting, d.Runnable = d.count(max(d.ServiceMs, d.StalledMs))
+	}
 	if before == nil {
 		// Unknown until now: what runs may have been needed.
 		next.Desired, next.ScaledAt = max(d.Running, d.Min), now

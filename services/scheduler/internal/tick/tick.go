@@ -4,6 +4,7 @@ package tick
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
@@ -34,6 +35,11 @@ type Tick struct {
 	cfg    Config
 	due    chan struct{}
 	series []*series
+	burst  *burst
+	// scaling keeps the loops of ticks and bursts from deciding at the same moment.
+	scaling sync.Mutex
+
+	trims trims
 
 	trimmed, swept, followed time.Time
 	sweepFrom                uint64
@@ -45,7 +51,7 @@ func New(c *core.Core, cfg Config) *Tick {
 		cfg.ObjectAge = objectAge
 	}
 	return &Tick{
-		core: c, cfg: cfg, due: make(chan struct{}, 1),
+		core: c, cfg: cfg, due: make(chan struct{}, 1), burst: newBurst(), trims: trims{due: make(chan struct{}, 1)},
 		series: []*series{
 			{subject: wire.SubjectSeriesFine, step: wire.SampleFine, keep: keepFine},
 			{subject: wire.SubjectSeriesCoarse, step: wire.SampleCoarse, keep: keepCoarse},
@@ -63,23 +69,25 @@ func (t *Tick) Due() {
 	}
 }
 
-// Run works until ctx ends. It is two loops, so that what takes long does not keep pools
-// waiting.
+// Run works until ctx ends. It is several loops, so that what takes long keeps neither pools
+// nor producers waiting.
 func (t *Tick) Run(ctx context.Context) {
 	rest := make(chan struct{}, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t.loop(ctx, rest, t.rest)
-	}()
+	var others sync.WaitGroup
+	others.Go(func() { t.loop(ctx, rest, t.rest) })
+	others.Go(func() {
+		t.loop(ctx, t.trims.due, func(ctx context.Context) { t.try(ctx, "trim the streams", t.trim) })
+	})
+	others.Go(func() { t.onBurst(ctx) })
 	t.loop(ctx, t.due, func(ctx context.Context) {
 		select {
 		case rest <- struct{}{}:
 		default:
 		}
 		t.try(ctx, "scale the pools", t.scale)
+		t.try(ctx, "take back permits", t.reclaim)
 	})
-	<-done
+	others.Wait()
 }
 
 func (t *Tick) loop(ctx context.Context, due <-chan struct{}, work func(context.Context)) {
@@ -99,15 +107,17 @@ func (t *Tick) rest(ctx context.Context) {
 	if time.Since(t.followed) >= followEvery {
 		t.followed = time.Now()
 		t.try(ctx, "follow the pauses", t.followPauses)
+		t.try(ctx, "follow the limits", t.followLimits)
 	}
 	if time.Since(t.trimmed) >= trimEvery {
 		t.trimmed = time.Now()
-		t.try(ctx, "trim the streams", t.trim)
+		t.trims.ask()
 		t.try(ctx, "note the sequences", t.core.NoteSequences)
 	}
 	if time.Since(t.swept) >= sweepEvery {
 		t.swept = time.Now()
 		t.try(ctx, "sweep the objects", t.sweep)
+		t.try(ctx, "drop limits that were lifted", t.dropLifted)
 	}
 }
 

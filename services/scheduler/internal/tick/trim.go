@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,9 +23,45 @@ const (
 	controlAge = time.Minute
 )
 
+// trims says when to trim: with the ticks, and as soon as so much was processed that
+// waiting for the next one could fill a small stream with what is finished.
+type trims struct {
+	due       chan struct{}
+	processed atomic.Int64 // bytes since the last trim
+	after     atomic.Int64 // so many are worth one; 0: not known yet
+}
+
+// trimShare of a stream's bytes is worth a trim.
+const trimShare = 0.05
+
+// worthTrim is how many bytes are worth a trim of a stream that may hold so many; without a
+// limit none are.
+func worthTrim(maxBytes int64) int64 {
+	if maxBytes <= 0 {
+		return math.MaxInt64
+	}
+	return int64(trimShare * float64(maxBytes))
+}
+
+func (t *trims) ask() {
+	select {
+	case t.due <- struct{}{}:
+	default:
+	}
+}
+
+// Processed counts bytes of submissions that are dealt with, and trims their stream when
+// they are many.
+func (t *Tick) Processed(bytes int) {
+	if n := t.trims.processed.Add(int64(bytes)); n >= t.trims.after.Load() {
+		t.trims.ask()
+	}
+}
+
 // trim purges what all have read: never by a limit of the stream, which would drop what
 // nobody has read yet.
 func (t *Tick) trim(ctx context.Context) error {
+	t.trims.processed.Store(0)
 	return errors.Join(
 		t.trimStream(ctx, wire.StreamSubmit, wire.ConsumerSubmit, submitAge),
 		t.trimStream(ctx, wire.StreamControl, wire.ConsumerControl, controlAge),
@@ -41,6 +79,9 @@ func (t *Tick) trimStream(ctx context.Context, stream, consumer string, age time
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	info := s.CachedInfo()
+	if stream == wire.StreamSubmit {
+		t.trims.after.Store(worthTrim(info.Config.MaxBytes))
+	}
 	upTo := cutForBytes(info)
 	old, err := firstSince(ctx, s, info.State, time.Now().Add(-age))
 	if err != nil {

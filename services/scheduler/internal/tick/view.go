@@ -4,19 +4,52 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
+	"github.com/batuta-tasks/batuta/services/scheduler/internal/core"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // lane is how much lies in one lane.
 type lane struct {
-	queue    string
-	priority wire.Priority
-	// waiting for a taker, and held by one.
-	waiting, held int
-	paused        bool
+	wire.Lane
+	// waiting for a taker, and held by one; runnable is how many of those that wait limits
+	// would let run at once.
+	waiting, held, runnable int
+	paused                  bool
+}
+
+// bounded fills in how many tasks of each lane limits would let run at once, where a task
+// takes so long: as many as there are permits, and as a rate keeps busy; the highest lanes
+// first.
+func bounded(lanes []lane, ledgers []core.Ledger, serviceMs float64) []lane {
+	out := slices.Clone(lanes)
+	slices.SortStableFunc(out, func(a, b lane) int { return a.Priority.Rank() - b.Priority.Rank() })
+	for i := range out {
+		out[i].runnable = out[i].waiting
+	}
+	types := slices.Clone(ledgers)
+	slices.SortStableFunc(types, func(a, b core.Ledger) int { return len(b.Type) - len(a.Type) }) // queues last
+	for i := range types {
+		l := &types[i]
+		if l.None() {
+			continue
+		}
+		left := l.Free()
+		if l.RatePerSecond != nil {
+			left = min(left, max(int(math.Ceil(*l.RatePerSecond*serviceMs/1000))-l.Total(), 1))
+		}
+		for k := range out {
+			if out[k].Queue == l.Queue && (l.Type == "" || out[k].Type == l.Type) {
+				out[k].runnable = min(out[k].runnable, left)
+				left -= out[k].runnable
+			}
+		}
+	}
+	return out
 }
 
 // lanes reads all lanes: the server keeps these counts for every consumer.
@@ -24,13 +57,12 @@ func (t *Tick) lanes(ctx context.Context) ([]lane, error) {
 	var out []lane
 	list := t.core.Stream(wire.StreamReady).ListConsumers(ctx)
 	for info := range list.Info() {
-		i := strings.LastIndexByte(info.Name, '_')
-		if i <= 0 || !wire.Priority(info.Name[i+1:]).Valid() {
+		l, ok := wire.ParseLane(info.Name)
+		if !ok {
 			continue
 		}
 		out = append(out, lane{
-			queue: info.Name[:i], priority: wire.Priority(info.Name[i+1:]), paused: info.Paused,
-			waiting: int(info.NumPending), held: info.NumAckPending,
+			Lane: l, paused: info.Paused, waiting: int(info.NumPending), held: info.NumAckPending,
 		})
 	}
 	if err := list.Err(); err != nil {
