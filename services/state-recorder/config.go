@@ -6,6 +6,6 @@ import "github.com/batuta-tasks/batuta/shared/program"
 func ConfigOf(e program.Env) Config {
 	return Config{
 		JS: e.JS, Replicas: e.Settings.Replicas, ClusterSize: e.ClusterSize, MaxFinished: int64(e.Settings.MaxFinished),
-		Version: e.Version, Log: e.Log,
+		Version: e.Version, Metrics: e.Metrics, Log: e.Log,
 	}
 }

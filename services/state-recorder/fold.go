@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/natsx"
@@ -19,6 +17,10 @@ import (
 type stored struct {
 	position    wire.Position
 	positionRev uint64
+	// told are the recorder's own events that the stream had no room for.
+	told []wire.Event
+	// keys is how many keys of its own the recorder has in the bucket.
+	keys int64
 }
 
 // entry is a record in memory with the revision it was read or written at; nil where the
@@ -37,9 +39,14 @@ type folder struct {
 	cache  map[string]*entry
 	dirty  []string
 	bytes  int
-	told   []wire.Event // of the recorder's own: refusals and duplicates
-	gone   []*wire.Record
-	last   time.Time
+	// told are events of the recorder's own, refusals and duplicates, that are not stored yet;
+	// kept tells that the bucket has a list of such.
+	told []wire.Event
+	kept bool
+	gone []*wire.Record
+	// last is when the last commit was made, lastKeys how many records it wrote.
+	last     time.Time
+	lastKeys int
 }
 
 // message is an event message that has been taken apart.
@@ -50,7 +57,7 @@ type message struct {
 
 // place is one event of one task, and where it stands.
 type place struct {
-	event wire.Event
+	event *wire.Event
 	pos   wire.Position
 }
 
@@ -60,17 +67,22 @@ func (r *Recorder) load(ctx context.Context) (stored, *wire.Totals, error) {
 	totals := &wire.Totals{}
 	msgs, err := natsx.LastOf(ctx, r.cfg.JS, wire.StreamTasks, []string{
 		wire.KVSubject(wire.BucketTasks, wire.KeyPosition), wire.KVSubject(wire.BucketTasks, wire.KeyTotals),
+		wire.KVSubject(wire.BucketTasks, wire.KeyTold),
 	})
 	if err != nil {
 		return at, nil, fmt.Errorf("load the position: %w", err)
 	}
 	for _, m := range msgs {
+		at.keys++
 		if len(m.Data) == 0 {
 			continue
 		}
-		if m.Subject == wire.KVSubject(wire.BucketTasks, wire.KeyTotals) {
+		switch m.Subject {
+		case wire.KVSubject(wire.BucketTasks, wire.KeyTotals):
 			err = json.Unmarshal(m.Data, totals)
-		} else {
+		case wire.KVSubject(wire.BucketTasks, wire.KeyTold):
+			err = json.Unmarshal(m.Data, &at.told)
+		default:
 			at.positionRev = m.Seq
 			at.position, err = wire.ParsePosition(string(m.Data))
 		}
@@ -93,7 +105,7 @@ func (r *Recorder) fold(ctx context.Context) error {
 		return err
 	}
 	r.positionRev = at.positionRev
-	f := &folder{r: r, at: at, totals: totals, cache: map[string]*entry{}}
+	f := &folder{r: r, at: at, totals: totals, cache: map[string]*entry{}, told: at.told, kept: len(at.told) > 0}
 	r.position.Store(at.position.Seq)
 	return f.follow(ctx)
 }
@@ -113,7 +125,7 @@ func (f *folder) follow(ctx context.Context) error {
 		case in <- m:
 		case <-stop:
 		}
-	}, jetstream.PullMaxMessages(256))
+	}, jetstream.PullMaxMessages(256), jetstream.PullExpiry(natsx.FollowExpiry), jetstream.PullHeartbeat(natsx.FollowHeartbeat))
 	if err != nil {
 		return fmt.Errorf("read events: %w", err)
 	}
@@ -130,13 +142,26 @@ func (f *folder) follow(ctx context.Context) error {
 }
 
 func (f *folder) loop(ctx context.Context, in <-chan jetstream.Msg) error {
+	again := time.NewTicker(tellAgain)
+	defer again.Stop()
+	quiet := 0
 	for {
 		var waiting []message
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case m := <-in:
-			waiting = append(waiting, f.decode(m)...)
+			waiting, quiet = append(waiting, f.decode(m)...), 0
+		case <-again.C:
+			if quiet++; quiet >= stalledAfter {
+				quiet = 0
+				if err := f.stalled(ctx); err != nil {
+					return err
+				}
+			}
+			if !f.kept {
+				continue
+			}
 		}
 		waiting = f.gather(ctx, in, waiting)
 		if err := f.apply(ctx, waiting); err != nil {
@@ -145,12 +170,33 @@ func (f *folder) loop(ctx context.Context, in <-chan jetstream.Msg) error {
 	}
 }
 
+// stalledAfter is for how many turns nothing may arrive before the recorder looks whether
+// there is more: the consumer is kept by one server alone and goes with it.
+const stalledAfter = 2
+
+func (f *folder) stalled(ctx context.Context) error {
+	one, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s, err := f.r.cfg.JS.Stream(one, wire.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("read the state of %s: %w", wire.StreamEvents, err)
+	}
+	if last := s.CachedInfo().State.LastSeq; last > f.at.position.Seq {
+		return fmt.Errorf("no event arrives after %d although there are events up to %d", f.at.position.Seq, last)
+	}
+	return nil
+}
+
 // gather takes more until the time between two commits is over or a commit is full.
 func (f *folder) gather(ctx context.Context, in <-chan jetstream.Msg, waiting []message) []message {
-	t := time.NewTimer(time.Until(f.last.Add(f.r.cfg.Gather)))
+	rest := f.r.cfg.Gather
+	if f.lastKeys >= busyKeys {
+		rest *= busyGather
+	}
+	t := time.NewTimer(time.Until(f.last.Add(rest)))
 	defer t.Stop()
 	events := 0
-	for events < maxKeys {
+	for events < maxGathered {
 		select {
 		case <-ctx.Done():
 			return waiting
@@ -180,9 +226,16 @@ func (f *folder) decode(m jetstream.Msg) []message {
 	if err != nil {
 		f.r.cfg.Log.Error("an event message cannot be read", "stream", wire.StreamEvents, "seq", seq, "err", err)
 	}
+	out.events = make([]place, 0, len(events))
 	for i := range events {
-		for _, one := range wire.Split(&events[i]) {
-			out.events = append(out.events, place{one, wire.Position{Seq: seq, Index: i}})
+		at := wire.Position{Seq: seq, Index: i}
+		if events[i].Event != wire.EventDispatched { // most are of one task, and large
+			out.events = append(out.events, place{&events[i], at})
+			continue
+		}
+		each := wire.Split(&events[i])
+		for k := range each {
+			out.events = append(out.events, place{&each[k], at})
 		}
 	}
 	return []message{out}
@@ -198,8 +251,9 @@ func (f *folder) apply(ctx context.Context, messages []message) error {
 			continue
 		}
 		if want := f.at.position.Seq + 1; m.seq != want {
-			// Only what was folded is ever trimmed, so these were never seen by anybody.
-			f.r.cfg.Log.Error("events are missing", "stream", wire.StreamEvents, "from", want, "to", m.seq-1)
+			if err := f.gap(ctx, want, m.seq); err != nil {
+				return err
+			}
 			f.at.position = wire.Position{Seq: m.seq - 1}
 		}
 		for i := f.at.position.Index; i < len(m.events); i++ {
@@ -268,7 +322,7 @@ func (f *folder) read(ctx context.Context, ids, subjects []string) error {
 
 // one folds one event of one task.
 func (f *folder) one(p *place) {
-	e := &p.event
+	e := p.event
 	if e.TaskID == "" {
 		return
 	}
@@ -334,109 +388,4 @@ func (f *folder) count(old, next *wire.Record, e *wire.Event) {
 			t.DurationMs.Add(float64(*next.ExecutionTimeMs))
 		}
 	}
-}
-
-// publishTold stores the recorder's own events before the commit, with the place of their
-// cause as message id, so that a second try adds nothing.
-func (f *folder) publishTold(ctx context.Context) error {
-	for _, e := range f.told {
-		m := nats.NewMsg(wire.EventsSubject(wire.Shard0))
-		m.Header.Set(wire.HeaderMsgID, string(e.Event)+"."+e.Seq)
-		e.Seq = ""
-		body, err := wire.EncodeEvents([]wire.Event{e})
-		if err != nil {
-			return err
-		}
-		m.Data = body
-		one, cancel := context.WithTimeout(ctx, 10*time.Second)
-		_, err = f.r.pub.Publish(one, m)
-		cancel()
-		if err != nil {
-			return err
-		}
-	}
-	f.told = nil
-	return nil
-}
-
-// commit writes what has changed, and the position last, as one atomic batch.
-func (f *folder) commit(ctx context.Context) error {
-	if err := f.publishTold(ctx); err != nil {
-		return err
-	}
-	f.totals.At = wire.Now()
-	msgs := make([]*nats.Msg, 0, len(f.dirty)+2)
-	for _, id := range f.dirty {
-		msgs = append(msgs, f.r.recordMessage(id, f.cache[id]))
-	}
-	totals, err := json.Marshal(f.totals)
-	if err != nil {
-		return fmt.Errorf("encode totals: %w", err)
-	}
-	msgs = append(msgs, keyMessage(wire.KeyTotals, totals), keyMessage(wire.KeyPosition, []byte(f.at.position.String())))
-	msgs[len(msgs)-1].Header.Set(wire.HeaderExpectedLast, strconv.FormatUint(f.at.positionRev, 10))
-	f.last = time.Now()
-	last, err := f.r.pub.Commit(ctx, msgs)
-	if err != nil {
-		return fmt.Errorf("commit %d records: %w", len(f.dirty), err)
-	}
-	f.committed(last, len(msgs))
-	return nil
-}
-
-func (f *folder) committed(last uint64, n int) {
-	first, deleted := last-uint64(n)+1, 0
-	for i, id := range f.dirty {
-		c := f.cache[id]
-		c.rev, c.dirty = first+uint64(i), false
-		if c.rec == nil {
-			deleted++
-		}
-	}
-	f.r.removals.add(deleted)
-	f.at.positionRev, f.r.positionRev = last, last
-	f.dirty, f.bytes = f.dirty[:0], 0
-	f.r.position.Store(f.at.position.Seq)
-	f.r.committed.Add(1)
-	if len(f.gone) > 0 {
-		gone := f.gone
-		f.gone = nil
-		f.r.group.Go("remove", func(ctx context.Context) { f.r.removeAll(ctx, gone) })
-	}
-	if len(f.cache) > maxCached {
-		f.cache = map[string]*entry{} // reading a thousand anew costs a few milliseconds
-	}
-}
-
-func (r *Recorder) recordMessage(id string, e *entry) *nats.Msg {
-	m := keyMessage(id, nil)
-	m.Header.Set(wire.HeaderExpectedLast, strconv.FormatUint(e.rev, 10))
-	if e.rec == nil {
-		m.Header.Set(wire.HeaderKVOperation, "PURGE") // the marker of a DEL would leave another when it expires
-		m.Header.Set(wire.HeaderTTL, strconv.Itoa(int(r.cfg.MarkerTTL/time.Second)))
-		return m
-	}
-	if e.rec.Status.Ended() {
-		m.Header.Set(wire.HeaderTTL, keepFor(e.rec))
-	}
-	body, err := json.Marshal(e.rec)
-	if err != nil {
-		panic("recorder: a record does not encode: " + err.Error()) // its parts were decoded from JSON
-	}
-	m.Data = body
-	return m
-}
-
-// keepFor is the TTL of an ended record, in whole seconds: its retention, but long enough
-// for late messages to find it.
-func keepFor(rec *wire.Record) string {
-	keep := max(time.Duration(rec.RetentionMs)*time.Millisecond, wire.MinKeep)
-	left := keep - time.Since(rec.FinishedAt.Time())
-	return strconv.FormatInt(max(int64(left/time.Second), 1), 10)
-}
-
-func keyMessage(key string, body []byte) *nats.Msg {
-	m := nats.NewMsg(wire.KVSubject(wire.BucketTasks, key))
-	m.Data = body
-	return m
 }

@@ -140,7 +140,7 @@ func (r *Recorder) limitFinished(ctx context.Context) error {
 		if since := r.foldingSince.Load(); since == nil || time.Since(*since) < markers {
 			return nil
 		}
-		_, totals, err := r.load(ctx)
+		at, totals, err := r.load(ctx)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (r *Recorder) limitFinished(ctx context.Context) error {
 			return fmt.Errorf("read the state of %s: %w", wire.StreamTasks, err)
 		}
 		st := s.CachedInfo().State
-		surplus := int64(st.Msgs) - 2 - totals.Open - r.removals.since(time.Now().Add(-markers)) - r.cfg.MaxFinished
+		surplus := int64(st.Msgs) - at.keys - totals.Open - r.removals.since(time.Now().Add(-markers)) - r.cfg.MaxFinished
 		if surplus <= 0 {
 			return nil
 		}
