@@ -24,6 +24,10 @@ func (p *Pool) ensureLanes(ctx context.Context, lease time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", wire.BucketSettings, err)
 	}
+	limited, err := p.limitedTypes(ctx)
+	if err != nil {
+		return err
+	}
 	for _, q := range p.cfg.Queues {
 		var s wire.QueueSettings
 		e, err := settings.Get(ctx, wire.QueueSettingsKey(q))
@@ -36,8 +40,33 @@ func (p *Pool) ensureLanes(ctx context.Context, lease time.Duration) error {
 		if err := topology.EnsureLanes(ctx, p.cfg.JS, q, lease, s.Paused); err != nil {
 			return err
 		}
+		for _, taskType := range limited[q] {
+			if err := topology.EnsureLimitedLanes(ctx, p.cfg.JS, q, taskType, lease, s.Paused); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// limitedTypes are the types by queue that have lanes of their own.
+func (p *Pool) limitedTypes(ctx context.Context) (map[string][]string, error) {
+	var subjects []string
+	for _, q := range p.cfg.Queues {
+		subjects = append(subjects, wire.KVSubject(wire.BucketPermits, wire.PermitsKeyAll(q)))
+	}
+	found, err := natsx.LastOf(ctx, p.cfg.JS, wire.StreamPermits, subjects)
+	if err != nil {
+		return nil, fmt.Errorf("read the limits: %w", err)
+	}
+	out := map[string][]string{}
+	prefix := wire.KVSubject(wire.BucketPermits, "")
+	for _, m := range found {
+		if q, taskType, ok := wire.ParsePermitsKey(strings.TrimPrefix(m.Subject, prefix)); ok && len(m.Data) > 0 {
+			out[q] = append(out[q], taskType)
+		}
+	}
+	return out, nil
 }
 
 // nextNumber counts workers over all pools, by compare and swap.
@@ -90,6 +119,9 @@ func (p *Pool) listen(ctx context.Context, l *parts) error {
 		return fmt.Errorf("read stream %s: %w", wire.StreamControl, err)
 	}
 	l.heard.Store(control.CachedInfo().State.LastSeq)
+	if err := p.followPause(ctx, l); err != nil {
+		return err
+	}
 	return p.followCancels(ctx, l)
 }
 
@@ -113,7 +145,7 @@ func (p *Pool) followCancels(ctx context.Context, l *parts) error {
 			l.heard.Store(meta.Sequence.Stream)
 		}
 		l.runner.Control(m)
-	})
+	}, jetstream.PullExpiry(natsx.FollowExpiry), jetstream.PullHeartbeat(natsx.FollowHeartbeat))
 	if err != nil {
 		return fmt.Errorf("follow cancels: %w", err)
 	}
@@ -125,7 +157,6 @@ func (p *Pool) desired(l *parts, value []byte) {
 	if len(value) == 0 || json.Unmarshal(value, &d) != nil {
 		return // gone: the pool keeps its size
 	}
-	l.runner.SetPaused(d.Paused)
 	if n, ok := d.Instances[p.instance]; ok && n != l.fleet.Target() {
 		l.fleet.SetTarget(max(n, 0))
 	}
@@ -174,16 +205,25 @@ func (p *Pool) follow(ctx context.Context, l *parts) {
 func (p *Pool) connected(ctx context.Context, l *parts) {
 	l.runner.ForgetEpoch()
 	l.keeper.ExtendAll()
+	l.permits.Renew() //nolint:contextcheck // a renewal ends with the book, not with the connection
 	l.claims.Reset()
 	one, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var again parts
-	if err := p.ensure(one, &again); err != nil {
+	if err := p.ensure(one, &again, topology.Repair); err != nil {
 		p.cfg.Log.WarnContext(ctx, "streams and lanes cannot be made sure of yet", obs.Err(err))
 		return
 	}
 	if err := p.followCancels(one, l); err != nil {
 		p.cfg.Log.WarnContext(ctx, "cancels are not heard yet", obs.Err(err))
+		return
+	}
+	if err := l.permits.Refresh(one); err != nil {
+		p.cfg.Log.WarnContext(ctx, "the limits are not known yet", obs.Err(err))
+		return
+	}
+	if err := p.followPause(one, l); err != nil {
+		p.cfg.Log.WarnContext(ctx, "whether the pool is paused is not known yet", obs.Err(err))
 		return
 	}
 	if err := p.learnEpoch(one, l); err != nil {
@@ -220,6 +260,9 @@ func (p *Pool) epoch(ctx context.Context) (time.Time, error) {
 func (p *Pool) reread(ctx context.Context, l *parts) {
 	one, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	if l.permits.Waits() {
+		_ = l.permits.Refresh(one) // or with the next heartbeat
+	}
 	desired := wire.KVSubject(wire.BucketWorkers, wire.DesiredKey(p.cfg.Pool))
 	subjects := []string{desired}
 	for _, w := range l.fleet.Snapshot() {

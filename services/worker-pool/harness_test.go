@@ -27,28 +27,51 @@ const patience = 30 * time.Second
 
 // system is a NATS server with a fold of its events in the place of a recorder.
 type system struct {
-	t  *testing.T
+	t  testing.TB
 	s  *natstest.Server
 	js jetstream.JetStream
+	// url is where pools connect, and keep writes what the fold makes.
+	url  string
+	keep *natsx.Publisher
 
 	mu      sync.Mutex
 	records map[string]*wire.Record
 	events  []wire.Event
+	refused []string // why outcomes were refused
 	seq     uint64
+	// overtake gives what the fold sees before an event, as if it were stored just before it.
+	overtake func(e *wire.Event) []wire.Event
 }
 
-func newSystem(t *testing.T) *system {
+func newSystem(t testing.TB) *system {
 	t.Helper()
 	s := natstest.Start(t)
-	sys := &system{t: t, s: s, js: s.JS(t), records: map[string]*wire.Record{}}
+	sys := newSystemOn(t, s.URL(), s.Conn(t))
+	sys.s = s
+	return sys
+}
+
+func newSystemOn(t testing.TB, url string, nc *nats.Conn) *system {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	sys := &system{t: t, js: js, url: url, keep: natsx.NewPublisher(js), records: map[string]*wire.Record{}}
 	require.NoError(t, topology.Ensure(t.Context(), sys.js, topology.Options{}))
-	_, err := natsx.Epoch(t.Context(), sys.js) // as every service does at its start
+	_, err = natsx.Epoch(t.Context(), sys.js) // as every service does at its start
 	require.NoError(t, err)
 	c, err := sys.js.OrderedConsumer(t.Context(), wire.StreamEvents, jetstream.OrderedConsumerConfig{})
 	require.NoError(t, err)
-	consume, err := c.Consume(sys.fold)
+	// Not by a callback: after a reconnection the library calls it for new messages while a
+	// call for an earlier one has not returned.
+	messages, err := c.Messages()
 	require.NoError(t, err)
-	t.Cleanup(func() { consume.Stop(); <-consume.Closed() })
+	var folding sync.WaitGroup
+	folding.Go(func() {
+		for m, err := messages.Next(); err == nil; m, err = messages.Next() {
+			sys.fold(m)
+		}
+	})
+	t.Cleanup(func() { messages.Stop(); folding.Wait() })
 	return sys
 }
 
@@ -64,6 +87,9 @@ func (sys *system) fold(m jetstream.Msg) {
 	}
 	sys.mu.Lock()
 	changed := map[string]*wire.Record{}
+	if sys.overtake != nil {
+		events = sys.overtaken(events)
+	}
 	for i := range events {
 		e := &events[i]
 		sys.events = append(sys.events, *e)
@@ -72,20 +98,41 @@ func (sys *system) fold(m jetstream.Msg) {
 				continue
 			}
 			pos, _ := wire.ParsePosition(one.Seq)
-			rec, v, _ := wire.Next(sys.records[one.TaskID], &one, pos)
-			if v == wire.Applied {
+			rec, v, reason := wire.Next(sys.records[one.TaskID], &one, pos)
+			switch v {
+			case wire.Applied:
 				sys.records[one.TaskID], changed[one.TaskID] = rec, rec
+			case wire.Refused:
+				sys.refused = append(sys.refused, one.TaskID+": "+reason)
+			case wire.Ignored, wire.Duplicate, wire.Collision, wire.Deleted: // nothing that these tests look at
 			}
 		}
 	}
 	sys.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	for id, rec := range changed {
-		_, _ = sys.js.Publish(ctx, wire.KVSubject(wire.BucketTasks, id), mustJSON(rec))
+		sys.store(id, mustJSON(rec))
 	}
-	pos := strconv.FormatUint(meta.Sequence.Stream, 10) + ".0"
-	_, _ = sys.js.Publish(ctx, wire.KVSubject(wire.BucketTasks, wire.KeyPosition), []byte(pos))
+	sys.store(wire.KeyPosition, []byte(strconv.FormatUint(meta.Sequence.Stream, 10)+".0"))
+}
+
+// overtaken puts what overtake gives into its place, and numbers the events anew.
+func (sys *system) overtaken(events []wire.Event) []wire.Event {
+	var out []wire.Event
+	for i := range events {
+		pos, _ := wire.ParsePosition(events[i].Seq)
+		for _, e := range append(sys.overtake(&events[i]), events[i]) {
+			e.Seq = wire.Position{Seq: pos.Seq, Index: len(out)}.String()
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// store writes a key, through outages of the server.
+func (sys *system) store(key string, value []byte) {
+	m := nats.NewMsg(wire.KVSubject(wire.BucketTasks, key))
+	m.Data = value
+	_, _ = sys.keep.Publish(sys.t.Context(), m) // else the test is over
 }
 
 func (sys *system) record(id string) *wire.Record {
@@ -266,11 +313,20 @@ func (sys *system) config(change ...func(*workerpool.Config)) workerpool.Config 
 	return c
 }
 
+// poolThrough starts a pool behind a proxy.
+func (sys *system) poolThrough(p *proxy, change ...func(*workerpool.Config)) *workerpool.Pool {
+	sys.t.Helper()
+	direct := sys.url
+	defer func() { sys.url = direct }()
+	sys.url = p.URL()
+	return sys.pool(change...)
+}
+
 // pool starts a pool process in this one, on a connection of its own.
 func (sys *system) pool(change ...func(*workerpool.Config)) *workerpool.Pool {
 	sys.t.Helper()
 	c := sys.config(change...)
-	nc, err := natsx.Connect(natsx.ConnectOptions{URL: sys.s.URL(), Name: sys.t.Name(), Log: c.Log})
+	nc, err := natsx.Connect(natsx.ConnectOptions{URL: sys.url, Name: sys.t.Name(), Log: c.Log})
 	require.NoError(sys.t, err)
 	c.JS, err = jetstream.New(nc)
 	require.NoError(sys.t, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -27,10 +28,18 @@ func TestMain(m *testing.M) {
 		select {}
 	case "silent":
 		select {}
+	case "deaf":
+		runDeafWorker()
+	case "raw":
+		runRawWorker()
 	case "exits":
 		os.Exit(3)
 	case "pool":
 		runPoolProcess()
+	case "nats":
+		runNATSProcess()
+	case "service":
+		runService()
 	default:
 		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/batuta-tasks/batuta/services/worker-pool/internal/proc.starter"))
 	}
@@ -67,6 +76,24 @@ func testMux() *worker.Mux {
 		<-ctx.Done()
 		return "finished", nil
 	})
+	// file ends when the file of its fence is there, and leaves a trace when it is told to stop.
+	m.Handle("file", func(ctx context.Context, t *worker.Task) (any, error) {
+		var dir string
+		if err := t.Bind(&dir); err != nil {
+			return nil, err
+		}
+		t.Progress(1, "running")
+		for {
+			select {
+			case <-ctx.Done():
+				return nil, os.WriteFile(stoppedFile(dir, t.Fence), nil, 0o600)
+			case <-time.After(10 * time.Millisecond):
+			}
+			if _, err := os.Stat(goFile(dir, t.Fence)); err == nil {
+				return t.Fence, nil
+			}
+		}
+	})
 	m.Handle("fail", func(_ context.Context, t *worker.Task) (any, error) {
 		return nil, fmt.Errorf("attempt %d", t.Attempt)
 	})
@@ -91,6 +118,10 @@ func testMux() *worker.Mux {
 		}
 		return nil, nil
 	})
+	for _, name := range []string{"gauge", "gauge.other"} {
+		m.Handle(name, measured)
+	}
+	m.Handle("kills", handleKills)
 	m.Handle("env", func(context.Context, *worker.Task) (any, error) { return os.Environ(), nil })
 	m.Handle("pid", func(context.Context, *worker.Task) (any, error) { return os.Getpid(), nil })
 	// crash-once ends its process, but only where its file does not say that it did.
@@ -116,4 +147,10 @@ func mustJSON(v any) json.RawMessage {
 		panic(err)
 	}
 	return b
+}
+
+func goFile(dir string, fence uint64) string { return filepath.Join(dir, fmt.Sprintf("go-%d", fence)) }
+
+func stoppedFile(dir string, fence uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("stopped-%d", fence))
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/claim"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/lease"
+	"github.com/batuta-tasks/batuta/services/worker-pool/internal/permits"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/presence"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/proc"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/run"
@@ -41,6 +42,7 @@ type Pool struct {
 
 	group  lifecycle.Group
 	ready  atomic.Bool
+	pub    atomic.Pointer[natsx.Publisher]
 	stopMu sync.Mutex
 	live   *parts // nil unless running
 }
@@ -50,17 +52,22 @@ type parts struct {
 	lease time.Duration
 	// reconnects of the connection when all was made sure of.
 	reconnects uint64
+	// built says that all of the following are there.
+	built atomic.Bool
 
 	events  *natsx.Events
 	records *natsx.Records
 	keeper  *lease.Keeper
+	permits *permits.Book
 	runner  *run.Runner
 	fleet   *fleet.Fleet
 	claims  *claim.Loop
 	board   *presence.Board
 	// control follows cancels, and heard is the sequence of the last one.
-	control   jetstream.ConsumeContext
-	heard     atomic.Uint64
+	control jetstream.ConsumeContext
+	heard   atomic.Uint64
+	// pause follows what operators set.
+	pause     jetstream.ConsumeContext
 	subs      []*nats.Subscription
 	noClaims  context.CancelFunc
 	claimsEnd chan struct{}
@@ -89,6 +96,9 @@ func (p *Pool) Ready() error {
 	case !p.ready.Load():
 		return errors.New("streams and lanes are not made sure of yet")
 	}
+	if pub := p.pub.Load(); pub != nil {
+		return pub.Refusal()
+	}
 	return nil
 }
 
@@ -101,7 +111,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	}
 	p.instance, p.started = nuid.Next(), wire.Now()
 	l := &parts{reconnects: p.nc.Stats().Reconnects}
-	err := p.ensure(ctx, l)
+	err := p.ensure(ctx, l, topology.Ensure)
 	if err == nil {
 		err = p.build(ctx, l)
 	}
@@ -122,10 +132,9 @@ func (p *Pool) Start(ctx context.Context) error {
 	return nil
 }
 
-// ensure makes streams, buckets and lanes.
-func (p *Pool) ensure(ctx context.Context, l *parts) error {
-	o := topology.Options{Replicas: p.cfg.Replicas, ClusterSize: p.cfg.ClusterSize}
-	if err := topology.Ensure(ctx, p.cfg.JS, o); err != nil {
+// ensure makes lanes, and by the means given streams and buckets.
+func (p *Pool) ensure(ctx context.Context, l *parts, streams func(context.Context, jetstream.JetStream, topology.Options) error) error {
+	if err := streams(ctx, p.cfg.JS, topology.Options{Replicas: p.cfg.Replicas, ClusterSize: p.cfg.ClusterSize}); err != nil {
 		return err
 	}
 	kept, err := topology.Lease(ctx, p.cfg.JS, p.cfg.Lease)
@@ -151,15 +160,20 @@ func (p *Pool) build(ctx context.Context, l *parts) (err error) {
 	if l.keeper, err = lease.New(p.nc, l.lease, p.cfg.Log); err != nil {
 		return fmt.Errorf("keep leases: %w", err)
 	}
+	if l.permits, err = p.openPermits(ctx, l); err != nil {
+		return err
+	}
 	pub := natsx.NewPublisher(p.cfg.JS)
+	p.pub.Store(pub)
 	l.events = natsx.NewEvents(pub)
 	l.runner = run.New(run.Config{
 		JS: p.cfg.JS, Pool: p.cfg.Pool, Objects: objects, Events: l.events, Pub: pub, Records: l.records, Keeper: l.keeper,
+		Permits:  l.permits,
 		Instance: p.instance, MaxCrashes: p.cfg.MaxCrashes, CancelGrace: p.cfg.CancelGrace, TempDir: p.cfg.TempDir,
 		Wake: func() { l.claims.Wake() }, Log: p.cfg.Log,
 	})
 	l.claims, err = claim.New(claim.Config{
-		JS: p.cfg.JS, Queues: p.cfg.Queues, Lease: l.lease, Taker: l.runner, Log: p.cfg.Log,
+		JS: p.cfg.JS, Queues: p.cfg.Queues, Lease: l.lease, Taker: l.runner, Gate: l.permits, Log: p.cfg.Log,
 		Repair: func(ctx context.Context) error { return p.ensureLanes(ctx, l.lease) },
 	})
 	if err != nil {
@@ -171,7 +185,30 @@ func (p *Pool) build(ctx context.Context, l *parts) (err error) {
 		NC: p.nc, Heartbeat: p.cfg.Heartbeat, Instance: p.instance, Workers: l.fleet.Snapshot,
 		Self: func() wire.Instance { return p.describe(l) }, Log: p.cfg.Log,
 	})
+	l.built.Store(true)
 	return p.listen(ctx, l)
+}
+
+// openPermits follows the limits of the pool's queues. What it calls is made after it.
+func (p *Pool) openPermits(ctx context.Context, l *parts) (*permits.Book, error) {
+	b, err := permits.New(ctx, permits.Config{
+		JS: p.cfg.JS, Queues: p.cfg.Queues, Lease: l.lease, Log: p.cfg.Log,
+		Adopt: func(limit *permits.Limit) { //nolint:contextcheck // called long after openPermits; the book bounds it
+			if l.built.Load() {
+				l.runner.Adopt(limit)
+			}
+		},
+		Lost: func(owner any) { l.runner.PermitLost(owner) },
+		Wake: func() {
+			if l.built.Load() {
+				l.claims.Wake()
+			}
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("follow the limits: %w", err)
+	}
+	return b, nil
 }
 
 func (p *Pool) fleetConfig(l *parts) fleet.Config {
@@ -192,10 +229,11 @@ func (p *Pool) fleetConfig(l *parts) fleet.Config {
 func (p *Pool) run(l *parts) {
 	l.fleet.SetTarget(p.cfg.Min)
 	beat := natsx.NewBeat(p.cfg.JS, "worker-pool", p.cfg.Version, func(ctx context.Context) error {
-		return topology.Ensure(ctx, p.cfg.JS, topology.Options{Replicas: p.cfg.Replicas, ClusterSize: p.cfg.ClusterSize})
+		return topology.Repair(ctx, p.cfg.JS, topology.Options{Replicas: p.cfg.Replicas, ClusterSize: p.cfg.ClusterSize})
 	})
 	p.group.Go("service heartbeat", func(ctx context.Context) { beat.Run(ctx, p.cfg.Log) })
 	p.group.Go("leases", l.keeper.Run)
+	p.group.Go("permits", l.permits.Run)
 	p.group.Go("tasks", l.runner.Run)
 	p.group.Go("workers", l.fleet.Run)
 	p.group.Go("heartbeats", l.board.Run)
@@ -222,7 +260,8 @@ func (p *Pool) describe(l *parts) wire.Instance {
 }
 
 const (
-	// lastWords is how long killed workers, and what is left to store, may take at the end.
+	// lastWords is how long idle workers, killed workers, and what is left to store, may take
+	// at the end.
 	lastWords = 5 * time.Second
 )
 
@@ -249,7 +288,7 @@ func (p *Pool) Stop(ctx context.Context) error {
 		p.cfg.Log.Info("tasks that have not finished are handed back")
 		l.fleet.KillAll("the pool stops")
 	}
-	waitFor(ctx, p.cfg.HungAfter, l.fleet.Empty())
+	waitFor(ctx, lastWords, l.fleet.Empty())
 	l.fleet.KillAll("the pool stops")
 	waitFor(context.WithoutCancel(ctx), lastWords, l.fleet.Empty())
 	waitFor(ctx, lastWords, empty)
@@ -264,9 +303,11 @@ func (p *Pool) Stop(ctx context.Context) error {
 
 // release lets go of what was built, in reverse.
 func (l *parts) release(ctx context.Context) {
-	if l.control != nil {
-		l.control.Stop()
-		<-l.control.Closed()
+	for _, c := range []jetstream.ConsumeContext{l.control, l.pause} {
+		if c != nil {
+			c.Stop()
+			<-c.Closed()
+		}
 	}
 	for _, s := range l.subs {
 		_ = s.Unsubscribe() // or the connection is gone
@@ -278,6 +319,9 @@ func (l *parts) release(ctx context.Context) {
 	defer cancel()
 	if l.runner != nil {
 		l.runner.Close(end)
+	}
+	if l.permits != nil {
+		l.permits.Close(end)
 	}
 	if l.events != nil {
 		l.events.Close(end)

@@ -115,7 +115,7 @@ func TestProgressAndLogsAreGathered(t *testing.T) {
 	sys.pool()
 	env := sys.task("talk", nil)
 	rec := sys.run(wire.StatusCompleted, env)
-	require.Equal(t, &wire.Progress{Percent: 100, Message: "step 19"}, rec.Progress)
+	require.Equal(t, &wire.Progress{Percent: new(100.0), Message: "step 19"}, rec.Progress)
 	require.LessOrEqual(t, len(sys.eventsOf(wire.EventProgress)), 10, "20 steps were taken at once")
 	var lines []wire.LogLine
 	for seq := uint64(1); len(lines) < 20; seq++ {
@@ -198,6 +198,55 @@ func TestTheLowestLaneDoesNotStarve(t *testing.T) {
 	sys.pool(size(1, 1))
 	order := sys.startOrder(61)
 	require.Contains(t, order[15:30], low.ID, "one task in twenty comes from the lowest lane")
+}
+
+// Priorities are those of the lanes, not of a pool: over several pools, too, what is critical
+// overtakes all that does not run yet, and one task in twenty comes from the lowest lane.
+func TestPrioritiesHoldOverPools(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	of := func(n int, p wire.Priority) map[string]bool {
+		ids := map[string]bool{}
+		for range n {
+			env := sys.task("sleep", 10, func(e *wire.Envelope) { e.Task.Priority = p })
+			sys.submit(env)
+			ids[env.ID] = true
+		}
+		return ids
+	}
+	among := func(order []string, ids map[string]bool) (n int) {
+		for _, id := range order {
+			if ids[id] {
+				n++
+			}
+		}
+		return n
+	}
+	low, high := of(30, wire.PriorityLow), of(120, wire.PriorityHigh)
+	sys.pool(size(1, 1))
+	sys.pool(size(1, 1))
+	sys.startOrder(20)
+	begun := len(sys.eventsOf(wire.EventStarted))
+	critical := of(10, wire.PriorityCritical)
+
+	order := sys.startOrder(len(low) + len(high) + len(critical))
+	last := 0
+	for i, id := range order {
+		if critical[id] {
+			last = i
+		}
+	}
+	between := last + 1 - len(critical) - begun
+	require.LessOrEqual(t, between, 12, "starts between the submission of the first and the start of the last critical task")
+	// While a high task waits, the lowest lane gets its share of each pool, and no more.
+	for i := range order {
+		if among(order[:i], high) == len(high) {
+			n := among(order[:i], low)
+			require.GreaterOrEqual(t, n, i/20-2, "of the first %d starts", i)
+			require.LessOrEqual(t, n, i/20+2, "of the first %d starts", i)
+			break
+		}
+	}
 }
 
 func TestManyTasksInManyWorkers(t *testing.T) {

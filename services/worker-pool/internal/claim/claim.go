@@ -31,9 +31,11 @@ type Delivery struct {
 	// Stored is when it was stored, by the server's clock.
 	Stored time.Time
 	// Since is when the pull was sent: the lease counts from here.
-	Since  time.Time
-	Header nats.Header
-	Data   []byte
+	Since time.Time
+	// Limited: it comes from the lane of a type with limits of its own.
+	Limited bool
+	Header  nats.Header
+	Data    []byte
 }
 
 // Taker takes what the lanes bring. Its methods must not block.
@@ -44,12 +46,29 @@ type Taker interface {
 	Take(d Delivery)
 }
 
+// Gate says which lanes may be asked: those of limits only as far as there are permits. Its
+// methods must not block; an empty type is a queue's common lane.
+type Gate interface {
+	// Version changes with Limited, which lists the types that have lanes of their own, each
+	// behind its queue. 0: nothing was ever limited.
+	Version() uint64
+	Limited() (lanes [][2]string, version uint64)
+	// Begin and Settle enclose a round, in which Room says for how many tasks of a lane there
+	// are permits, at most want. Where there are none the loop is woken once there are.
+	Begin()
+	Room(queue, taskType string, want int) int
+	Settle()
+	// Open tells whether a standing pull may be left on a lane.
+	Open(queue, taskType string) bool
+}
+
 // Config of a Loop.
 type Config struct {
 	JS     jetstream.JetStream
 	Queues []string
 	Lease  time.Duration
 	Taker  Taker
+	Gate   Gate
 	// Repair is called when lanes do not answer; it makes them again.
 	Repair func(context.Context) error
 	Log    *slog.Logger
@@ -61,8 +80,9 @@ type Loop struct {
 	nc   *nats.Conn
 	wake chan struct{}
 
-	// Only the loop's goroutine uses these.
-	lanes  [][]*lane // by priority, then queue
+	// Only the loop's goroutine uses these; lanes it changes under the lock.
+	lanes  [][]*lane // by priority, then queue, then limited types
+	known  uint64    // the version of the limited types
 	turn   int       // which queue is first
 	credit int       // tasks taken since the lowest lane had its share
 	lowAt  time.Time // when the lowest lane is worth a look again
@@ -76,9 +96,12 @@ type Loop struct {
 
 // lane is a queue's lane and its standing pull.
 type lane struct {
+	wire.Lane
 	name, subject string
-	// armed is the standing pull, guarded by the loop's lock.
-	armed *pull
+	// armed is the standing pull; expired: the last one ended with nothing, so that the lane
+	// was empty until then. Both are guarded by the loop's lock.
+	armed   *pull
+	expired bool
 }
 
 const (
@@ -94,18 +117,47 @@ const (
 
 // New prepares a loop.
 func New(cfg Config) (*Loop, error) {
-	l := &Loop{cfg: cfg, nc: cfg.JS.Conn(), wake: make(chan struct{}, 1)}
-	for _, p := range wire.Priorities {
-		var row []*lane
-		for _, q := range cfg.Queues {
-			name := wire.LaneConsumer(q, p)
-			row = append(row, &lane{name: name, subject: natsx.APISubject(cfg.JS, "CONSUMER.MSG.NEXT."+wire.StreamReady+"."+name)})
-		}
-		l.lanes = append(l.lanes, row)
+	l := &Loop{cfg: cfg, nc: cfg.JS.Conn(), wake: make(chan struct{}, 1), lanes: make([][]*lane, len(wire.Priorities))}
+	for _, q := range cfg.Queues {
+		l.addLanes(q, "")
 	}
 	var err error
 	l.inbox, err = l.newInbox()
 	return l, err
+}
+
+func (l *Loop) addLanes(queue, taskType string) {
+	for i, ln := range wire.Lanes(queue, taskType) {
+		name := ln.Consumer()
+		l.lanes[i] = append(l.lanes[i], &lane{
+			Lane: ln, name: name, subject: natsx.APISubject(l.cfg.JS, "CONSUMER.MSG.NEXT."+wire.StreamReady+"."+name),
+		})
+	}
+}
+
+// followLimits adds the lanes of types that have become limited, and drops those that are
+// gone.
+func (l *Loop) followLimits() {
+	if l.cfg.Gate.Version() == l.known {
+		return
+	}
+	limited, version := l.cfg.Gate.Limited()
+	l.known = version
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have := map[[2]string]bool{}
+	for i, row := range l.lanes {
+		l.lanes[i] = slices.DeleteFunc(slices.Clone(row), func(ln *lane) bool {
+			key := [2]string{ln.Queue, ln.Type}
+			have[key] = true
+			return ln.Type != "" && !slices.Contains(limited, key)
+		})
+	}
+	for _, one := range limited {
+		if !have[one] {
+			l.addLanes(one[0], one[1])
+		}
+	}
 }
 
 // Wake says that slots may be free, or that claiming may go on.
@@ -147,9 +199,12 @@ func (l *Loop) Run(ctx context.Context) {
 
 // round asks the lanes once; more says that it is worth to go on at once.
 func (l *Loop) round(ctx context.Context) (more, broken bool) {
+	l.followLimits()
+	l.cfg.Gate.Begin()
 	free := l.cfg.Taker.Free()
 	if free <= 0 {
 		l.disarm()
+		l.cfg.Gate.Settle()
 		return false, false
 	}
 	if l.credit >= lowShare && time.Now().After(l.lowAt) {
@@ -165,10 +220,14 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 	for _, row := range l.lanes {
 		for i := range row {
 			ln := row[(i+l.turn)%len(row)]
-			if l.isArmed(ln) {
+			if l.isArmed(ln) || l.rearm(ln) {
 				continue // empty, or its message is on the way
 			}
-			got, bad := l.pull(ctx, ln, free)
+			room := l.cfg.Gate.Room(ln.Queue, ln.Type, free)
+			if room <= 0 {
+				continue
+			}
+			got, bad := l.pull(ctx, ln, room)
 			l.credit += got
 			if bad {
 				return false, true
@@ -179,6 +238,7 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 		}
 	}
 	l.arm()
+	l.cfg.Gate.Settle()
 	return false, false
 }
 
@@ -188,7 +248,7 @@ func (l *Loop) takeLow(ctx context.Context) (got, top bool) {
 	for p, row := range slices.Backward(l.lanes) {
 		for i := range row {
 			ln := row[(i+l.turn)%len(row)]
-			if l.isArmed(ln) {
+			if l.isArmed(ln) || l.cfg.Gate.Room(ln.Queue, ln.Type, 1) <= 0 {
 				continue
 			}
 			if n, _ := l.pull(ctx, ln, 1); n > 0 {

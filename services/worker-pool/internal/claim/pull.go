@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/batuta-tasks/batuta/shared/obs"
+	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // pull is one request for messages of a lane.
@@ -89,6 +90,7 @@ func (b *inbox) receive(m *nats.Msg) {
 	}
 	d := Delivery{
 		Reply: m.Reply, Seq: meta.Sequence.Stream, Deliveries: meta.NumDelivered, Stored: meta.Timestamp, Header: m.Header, Data: m.Data,
+		Limited: wire.IsLimitedLane(meta.Consumer),
 	}
 	b.mu.Lock()
 	p := b.pulls[meta.Consumer]
@@ -103,14 +105,14 @@ func (b *inbox) receive(m *nats.Msg) {
 	b.mu.Unlock()
 	b.l.cfg.Taker.Take(d)
 	if full {
-		b.over(p)
+		b.over(p, false)
 	}
 }
 
-// over says that nothing more comes by a pull.
-func (b *inbox) over(p *pull) {
+// over says that nothing more comes by a pull; expired: since it has lasted long enough.
+func (b *inbox) over(p *pull, expired bool) {
 	if p.standing {
-		b.l.spent(p)
+		b.l.spent(p, expired)
 		return
 	}
 	close(p.done)
@@ -128,7 +130,7 @@ func (b *inbox) status(name, status string) {
 	}
 	b.mu.Unlock()
 	if p != nil {
-		b.over(p)
+		b.over(p, status == "408")
 	}
 }
 
@@ -189,7 +191,7 @@ func (l *Loop) arm() {
 	}
 	for _, row := range l.lanes {
 		for _, ln := range row {
-			if ln.armed != nil {
+			if ln.armed != nil || !l.cfg.Gate.Open(ln.Queue, ln.Type) {
 				continue
 			}
 			if p, err := l.standing.ask(ln, 1, l.cfg.Lease/2); err == nil {
@@ -205,11 +207,31 @@ func (l *Loop) isArmed(ln *lane) bool {
 	return ln.armed != nil
 }
 
+// rearm renews a standing pull that has expired with nothing, without asking the lane for what
+// it has: an idle pool costs one request a lane and half a lease.
+func (l *Loop) rearm(ln *lane) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !ln.expired {
+		return false
+	}
+	ln.expired = false
+	if l.standing == nil || l.stopped || !l.cfg.Gate.Open(ln.Queue, ln.Type) {
+		return false
+	}
+	p, err := l.standing.ask(ln, 1, l.cfg.Lease/2)
+	if err != nil {
+		return false
+	}
+	ln.armed = p
+	return true
+}
+
 // spent says that a standing pull is over: its lane has to be asked again.
-func (l *Loop) spent(p *pull) {
+func (l *Loop) spent(p *pull, expired bool) {
 	l.mu.Lock()
 	if p.lane.armed == p {
-		p.lane.armed = nil
+		p.lane.armed, p.lane.expired = nil, expired
 	}
 	l.mu.Unlock()
 	l.Wake()
@@ -238,7 +260,7 @@ func (l *Loop) disarm() {
 	l.standing = nil
 	for _, row := range l.lanes {
 		for _, ln := range row {
-			ln.armed = nil
+			ln.armed, ln.expired = nil, false
 		}
 	}
 	if b != nil {

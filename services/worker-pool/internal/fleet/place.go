@@ -2,22 +2,41 @@ package fleet
 
 import (
 	"os"
+	"slices"
 	"sort"
 	"time"
 
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
-// Place gives a job a slot: alone in a worker where that is asked for. Nil: there is none.
-// A worker that announced the job's type is preferred, and the least used of those; while
-// the fleet shrinks the most used, so that others become idle.
-func (f *Fleet) Place(j Job, alone bool) *Worker {
+// Company says with whom a job may share a worker.
+type Company int
+
+const (
+	// Anyone but jobs that are to be kept apart.
+	Anyone Company = iota
+	// Suspects only: each of them may be what killed their worker.
+	Suspects
+	// Nobody else: the next death of its worker must be told to be of its own making.
+	Nobody
+)
+
+// seat is a job in a worker.
+type seat struct {
+	job     Job
+	company Company
+}
+
+// Place gives a job a slot in a company that it may be in. Nil: there is none. A worker that
+// announced the job's type is preferred, and the least used of those; while the fleet
+// shrinks the most used, so that others become idle.
+func (f *Fleet) Place(j Job, c Company) *Worker {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var best *Worker
-	shrinking := len(f.workers) > f.target
+	shrinking := len(f.workers) > f.target && c == Anyone
 	for _, w := range f.workers {
-		if free := w.free(); free == 0 || alone && len(w.jobs) > 0 || !alone && w == f.reserved || w.jobs[j.TaskID()] != nil {
+		if _, there := w.jobs[j.TaskID()]; there || !f.admits(w, c) {
 			continue
 		}
 		if best == nil || better(w, best, j.TaskType(), shrinking) {
@@ -27,10 +46,29 @@ func (f *Fleet) Place(j Job, alone bool) *Worker {
 	if best == nil {
 		return nil
 	}
-	best.jobs[j.TaskID()] = j
-	best.alone, best.used = alone, true
+	best.jobs[j.TaskID()] = seat{j, c}
+	best.used = true
+	if c != Anyone {
+		best.apart++
+	}
+	best.alone = c == Nobody
 	f.rereserve()
 	return best
+}
+
+// admits needs the lock.
+func (f *Fleet) admits(w *Worker, c Company) bool {
+	if !w.usable() || len(w.jobs) >= w.concurrency || w.alone || c != Nobody && w == f.reserved {
+		return false
+	}
+	switch c {
+	case Nobody:
+		return len(w.jobs) == 0
+	case Suspects:
+		return w.apart == len(w.jobs)
+	default:
+		return w.apart == 0
+	}
 }
 
 func better(w, best *Worker, taskType string, shrinking bool) bool {
@@ -43,20 +81,60 @@ func better(w, best *Worker, taskType string, shrinking bool) bool {
 	return len(w.jobs) < len(best.jobs)
 }
 
-// free is how many more jobs a worker may be given. It needs the lock.
+// usable needs the lock.
+func (w *Worker) usable() bool {
+	return w.ready && w.handle != nil && !w.draining && !w.hung && w.death == nil
+}
+
+// free is how many more jobs a worker may be given that tolerate anyone. It needs the lock.
 func (w *Worker) free() int {
-	if !w.ready || w.handle == nil || w.draining || w.hung || w.alone || w.death != nil {
+	if !w.usable() || w.apart > 0 {
 		return 0
 	}
 	return max(w.concurrency-len(w.jobs), 0)
 }
 
+// leave frees a job's seat. It needs the lock.
+func (w *Worker) leave(id string) {
+	if s, there := w.jobs[id]; there {
+		delete(w.jobs, id)
+		w.keptApart(s, Anyone)
+	}
+}
+
+// keptApart notes that a seat's company changes. It needs the lock.
+func (w *Worker) keptApart(s seat, c Company) {
+	if s.company != Anyone && c == Anyone {
+		w.apart--
+		w.alone = false
+	}
+}
+
+// Acquit lets others share a worker with a job that was kept apart.
+func (f *Fleet) Acquit(w *Worker, j Job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, there := w.jobs[j.TaskID()]
+	if !there || s.job != j {
+		return
+	}
+	w.keptApart(s, Anyone)
+	w.jobs[j.TaskID()] = seat{j, Anyone}
+	f.rereserve()
+}
+
+// Expecting tells whether a worker is on its way.
+func (f *Fleet) Expecting() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.closing && (len(f.workers) < f.target || slices.ContainsFunc(f.workers, func(w *Worker) bool { return !w.ready }))
+}
+
 // Remove takes a job back that its worker was never told of.
 func (f *Fleet) Remove(w *Worker, j Job) {
 	f.mu.Lock()
-	if w.jobs[j.TaskID()] == j {
-		delete(w.jobs, j.TaskID())
-		w.alone = false
+	if w.jobs[j.TaskID()].job == j {
+		w.leave(j.TaskID())
 	}
 	f.rereserve()
 	f.mu.Unlock()

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -23,9 +24,10 @@ type Worker struct {
 	ready       bool
 	types       []string
 	concurrency int
-	jobs        map[string]Job
-	alone       bool // its one job tolerates no neighbour
-	used        bool // it has been given a job
+	jobs        map[string]seat // by task
+	apart       int             // how many of its jobs are kept apart from others
+	alone       bool            // its one job tolerates no neighbour
+	used        bool            // it has been given a job
 	draining    bool
 	drainedAt   time.Time // when it was told to drain, and had nothing to do since
 	hung        bool
@@ -36,7 +38,7 @@ type Worker struct {
 }
 
 func newWorker(f *Fleet, id string) *Worker {
-	return &Worker{id: id, fleet: f, launched: make(chan struct{}), startedAt: time.Now(), jobs: map[string]Job{}}
+	return &Worker{id: id, fleet: f, launched: make(chan struct{}), startedAt: time.Now(), jobs: map[string]seat{}}
 }
 
 // ID of the worker.
@@ -91,8 +93,17 @@ func (w *Worker) kill(d Death, orderly bool) {
 	}
 }
 
-// Line implements proc.Handler.
-func (w *Worker) Line(l *wire.LineFromWorker) {
+// Busy implements proc.Handler.
+func (w *Worker) Busy() bool {
+	w.fleet.mu.Lock()
+	defer w.fleet.mu.Unlock()
+	return len(w.jobs) > 0
+}
+
+// Line implements proc.Handler. What is said of a task that has ended is passed over, but a
+// second outcome, or one of a task it was never given, shows that the worker mixes up its
+// tasks: no outcome of it can be believed.
+func (w *Worker) Line(l *wire.LineFromWorker) error {
 	w.hear()
 	switch l.Op {
 	case wire.OpReady:
@@ -103,11 +114,14 @@ func (w *Worker) Line(l *wire.LineFromWorker) {
 			w.fleet.cfg.Owner.Line(w, j, l)
 		}
 	case wire.OpResult, wire.OpError:
-		if j := w.release(l.ID, l.Op == wire.OpResult); j != nil {
-			w.fleet.cfg.Owner.Line(w, j, l)
-			w.fleet.cfg.Owner.Changed()
+		j := w.release(l.ID, l.Op == wire.OpResult)
+		if j == nil {
+			return fmt.Errorf("worker protocol: %s of %s, which it does not have", l.Op, l.ID)
 		}
+		w.fleet.cfg.Owner.Line(w, j, l)
+		w.fleet.cfg.Owner.Changed()
 	}
+	return nil
 }
 
 func (w *Worker) announced(l *wire.LineFromWorker) {
@@ -129,7 +143,7 @@ func (w *Worker) announced(l *wire.LineFromWorker) {
 func (w *Worker) job(id string) Job {
 	w.fleet.mu.Lock()
 	defer w.fleet.mu.Unlock()
-	return w.jobs[id]
+	return w.jobs[id].job
 }
 
 // release frees the slot of a job that has ended.
@@ -137,12 +151,11 @@ func (w *Worker) release(id string, completed bool) Job {
 	f := w.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	j, ok := w.jobs[id]
-	if !ok {
+	j := w.jobs[id].job
+	if j == nil {
 		return nil
 	}
-	delete(w.jobs, id)
-	w.alone = false
+	w.leave(id)
 	f.quick = 0
 	if completed {
 		w.completed++
@@ -170,10 +183,10 @@ func (w *Worker) Exited(e proc.Exit) {
 	f.mu.Lock()
 	jobs := make([]Job, 0, len(w.jobs))
 	tasks := make([]string, 0, len(w.jobs))
-	for id, j := range w.jobs {
-		jobs, tasks = append(jobs, j), append(tasks, id)
+	for id, s := range w.jobs {
+		jobs, tasks = append(jobs, s.job), append(tasks, id)
 	}
-	w.jobs = map[string]Job{}
+	w.jobs, w.apart, w.alone = map[string]seat{}, 0, false
 	w.handle = nil
 	var wait time.Duration
 	switch {

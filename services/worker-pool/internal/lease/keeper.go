@@ -133,9 +133,11 @@ func (h *Hold) Ack(done func()) {
 }
 
 // Nak hands the message back, to be delivered again after the delay. It is sent once: a
-// second would deliver the message twice. Where it is lost, the lease runs out.
+// second would deliver the message twice, and so would one without a lease. Where it is lost,
+// the lease runs out.
 func (h *Hold) Nak(delay time.Duration) {
-	if h.Drop() {
+	valid := h.Valid()
+	if h.Drop() && valid {
 		h.k.NakMessage(h.reply, delay)
 	}
 }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -146,7 +147,12 @@ func (p *process) Kill() {
 // run owns the process: it returns when the process and its goroutines have ended.
 func (p *process) run(h Handler) {
 	var wg sync.WaitGroup
-	wg.Go(func() { p.out.run(p.stdin) })
+	unwritable := make(chan struct{})
+	wg.Go(func() {
+		if !p.out.run(p.stdin) {
+			close(unwritable)
+		}
+	})
 	wg.Go(p.logStderr)
 	died := make(chan struct{})
 	wg.Go(func() {
@@ -159,24 +165,61 @@ func (p *process) run(h Handler) {
 	})
 	var exit Exit
 	wg.Go(func() { exit = p.wait(); close(died) })
+	var deaf error
+	wg.Go(func() {
+		select {
+		case <-unwritable:
+			deaf = p.mustEnd(died, halfClosed, "stdin")
+		case <-died:
+		}
+	})
 
 	broken := p.read(h)
-	select {
-	case <-died:
-	case <-time.After(closing): // its stdout is closed, or it broke the protocol: it must end
-		p.Kill()
+	var mute error
+	if broken == nil {
+		patience := closing
+		if h.Busy() {
+			patience = halfClosed
+		}
+		mute = p.mustEnd(died, patience, "stdout")
 	}
+	<-died
 	p.out.close()
 	wg.Wait()
 	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
 		_ = f.Close()
 	}
-	exit.Broken = broken
+	switch {
+	case broken != nil:
+		exit.Broken = broken
+	case exit.Signal == killed: // else it was about to end by itself
+		exit.Broken = cmp.Or(deaf, mute)
+	}
 	h.Exited(exit)
 }
 
-// closing is how long a process may live after it closed its stdout.
-const closing = 500 * time.Millisecond
+const (
+	// killed is what SIGKILL is called.
+	killed = "killed"
+	// closing is how long a process without tasks may live after it closed its stdout.
+	closing = 500 * time.Millisecond
+	// halfClosed is the same for one whose tasks nobody would hear of again. One that is
+	// about to end has that long until its own exit is what is told.
+	halfClosed = 20 * time.Millisecond
+)
+
+// mustEnd gives a process that closed a pipe time to end by itself, and else ends it.
+func (p *process) mustEnd(died <-chan struct{}, patience time.Duration, pipe string) error {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-died:
+		return nil
+	case <-t.C:
+		p.Kill()
+		return errClosed(pipe)
+	}
+}
 
 // wait waits for the process, and ends what is left of its group.
 func (p *process) wait() Exit {
@@ -209,7 +252,10 @@ func (p *process) read(h Handler) (broken error) {
 		case err != nil:
 			return nil //nolint:nilerr // the end of the worker, however it came; its exit says more
 		}
-		h.Line(&l)
+		if err := h.Line(&l); err != nil {
+			p.Kill()
+			return err
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"sync"
@@ -41,16 +42,16 @@ func (w *inProcess) PID() int { return os.Getpid() }
 
 // run passes lines on until the end; what was said before counts.
 func (w *inProcess) run(h Handler) {
-	h.Line(&wire.LineFromWorker{Op: wire.OpReady, Protocol: wire.LineProtocol, Types: w.mux.Types()})
+	_ = h.Line(&wire.LineFromWorker{Op: wire.OpReady, Protocol: wire.LineProtocol, Types: w.mux.Types()})
 	for {
 		select {
 		case l := <-w.lines:
-			h.Line(&l)
+			_ = h.Line(&l) // these lines are our own
 		case e := <-w.end:
 			w.finish()
 			for len(w.lines) > 0 {
 				l := <-w.lines
-				h.Line(&l)
+				_ = h.Line(&l)
 			}
 			h.Exited(e)
 			return
@@ -109,6 +110,7 @@ func (w *inProcess) Send(l *wire.LineToWorker) error {
 	return nil
 }
 
+// attempt is a goroutine of its own.
 func (w *inProcess) attempt(ctx context.Context, l wire.LineToWorker, gone <-chan struct{}) {
 	say := func(out wire.LineFromWorker) {
 		out.ID = l.ID
@@ -117,22 +119,27 @@ func (w *inProcess) attempt(ctx context.Context, l wire.LineToWorker, gone <-cha
 		case <-gone:
 		}
 	}
-	outcome := wire.LineFromWorker{Op: wire.OpResult}
-	h, ok := w.mux.Lookup(l.Type)
-	if ok {
-		result, err := worker.Execute(ctx, h, worker.NewTask(&l, reporter(say)))
-		outcome.Result = result
+	then := func(result json.RawMessage, err error) {
+		outcome := wire.LineFromWorker{Op: wire.OpResult, Result: result}
 		if err != nil {
 			outcome = failure(err)
 		}
-	} else {
-		outcome = failure(errors.New("no handler for the type " + l.Type))
+		w.ended(l.ID, func() { say(outcome) })
 	}
+	if h, ok := w.mux.Lookup(l.Type); ok {
+		worker.ExecuteHere(ctx, h, worker.NewTask(&l, reporter(say)), then)
+		return
+	}
+	then(nil, errors.New("no handler for the type "+l.Type))
+}
+
+// ended tells the outcome of an attempt.
+func (w *inProcess) ended(id string, tell func()) {
 	w.mu.Lock()
-	w.cancels[l.ID](nil)
-	delete(w.cancels, l.ID)
+	w.cancels[id](nil)
+	delete(w.cancels, id)
 	w.mu.Unlock()
-	say(outcome)
+	tell()
 
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -50,9 +50,9 @@ func (o *outbox) close() {
 // maxSpare is the largest buffer that is kept for the next lines.
 const maxSpare = 256 << 10
 
-// run writes until close or an error; lines that gather meanwhile go in one write. A
-// worker that cannot be written to is about to end, which its reader notices.
-func (o *outbox) run(w io.Writer) {
+// run writes until close, or returns false where the worker cannot be written to; lines that
+// gather meanwhile go in one write.
+func (o *outbox) run(w io.Writer) bool {
 	for range o.wake {
 		o.mu.Lock()
 		b := o.buf
@@ -62,7 +62,7 @@ func (o *outbox) run(w io.Writer) {
 			continue
 		}
 		if _, err := w.Write(b); err != nil {
-			return
+			return false
 		}
 		if cap(b) <= maxSpare {
 			o.mu.Lock()
@@ -70,4 +70,5 @@ func (o *outbox) run(w io.Writer) {
 			o.mu.Unlock()
 		}
 	}
+	return true
 }

@@ -11,8 +11,11 @@ import (
 
 // Handler hears of one worker. Both methods are called by the worker's own goroutine.
 type Handler interface {
-	// Line takes a line of the worker. It must not block.
-	Line(l *wire.LineFromWorker)
+	// Line takes a line of the worker. It must not block. An error says that the line
+	// breaks the protocol, which ends the worker.
+	Line(l *wire.LineFromWorker) error
+	// Busy tells whether the worker has tasks.
+	Busy() bool
 	// Exited is called once, after the last line.
 	Exited(e Exit)
 }
@@ -31,6 +34,11 @@ type Worker interface {
 // Launcher starts workers.
 type Launcher interface {
 	Launch(id string, h Handler) (Worker, error)
+}
+
+// errClosed is why a process is ended that lives on without one of its pipes.
+func errClosed(pipe string) error {
+	return fmt.Errorf("worker protocol: it closed its %s", pipe)
 }
 
 // ErrGone is returned for lines to a worker that has ended.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/lease"
+	"github.com/batuta-tasks/batuta/services/worker-pool/internal/permits"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -36,11 +37,10 @@ const (
 // attempt is one lane message held by this process. Its fields are guarded by the runner's
 // lock, but for those that never change.
 type attempt struct {
-	r          *Runner
-	env        *wire.Envelope
-	seq        uint64
-	deliveries uint64
-	hold       *lease.Hold
+	r    *Runner
+	env  *wire.Envelope
+	seq  uint64
+	hold *lease.Hold
 
 	phase   phase
 	fence   uint64
@@ -50,17 +50,26 @@ type attempt struct {
 	// unchecked: the first hand-out of a message never seen before; its start need not be
 	// stored before the worker sees it.
 	unchecked bool
+	// confirm: an earlier holder's outcome may reach the books between the check and the start.
+	confirm bool
 	// told: task.started of the present fence was published.
-	told         bool
-	alone        bool
+	told bool
+	// suspects it is one of; nil: it is under no suspicion.
+	suspects     *suspects
+	poolDied     bool      // a pool process died while it ran, for all that is known
+	diedIn       string    // the pool it was in then; empty where that is not known
+	diedAt       wire.Time // not before that
 	crashes      int
 	crashesKnown bool
-	waitUntil    time.Time
+	waitSince    time.Time
 	startedAt    wire.Time
 	sentAt       time.Time
 	timer        *time.Timer
 	grace        *time.Timer
 	payloadFile  string // to be removed in the end
+	// limits that the task was under when it was taken, and the permits it holds.
+	limits  []*permits.Limit
+	permits []*permits.Hold
 
 	logs     logs
 	progress progress
@@ -118,7 +127,9 @@ func (r *Runner) forget(a *attempt) {
 		r.ending--
 	}
 	a.phase = over
+	r.unsuspect(a)
 	a.stopTimers()
+	r.releasePermits(a)
 	a.progress.end()
 	if r.held[a.env.ID] == a {
 		delete(r.held, a.env.ID)
@@ -145,7 +156,7 @@ func (r *Runner) unwait(a *attempt) {
 // reserve keeps a worker free for those that must run alone, while there are any. It needs
 // the lock.
 func (r *Runner) reserve() {
-	r.fleet.Reserve(slices.ContainsFunc(r.waiting, func(a *attempt) bool { return a.alone }))
+	r.fleet.Reserve(slices.ContainsFunc(r.waiting, func(a *attempt) bool { return r.company(a) == fleet.Nobody && !r.mustWait(a) }))
 }
 
 // done forgets an attempt, without the lock.
@@ -195,5 +206,7 @@ func (r *Runner) end(a *attempt) {
 		r.ending++
 	}
 	a.phase = ending
+	r.acquitOthers(a)
 	a.stopTimers()
+	r.releasePermits(a)
 }

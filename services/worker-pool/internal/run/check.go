@@ -144,8 +144,13 @@ func (r *Runner) runChecked(a *attempt, rec *wire.Record) {
 	if rec.Status == wire.StatusInProgress {
 		crashes++ // neither ended nor handed back: the fold counts it with the next start
 	}
-	a.crashes, a.crashesKnown, a.alone = crashes, true, crashes > 0
-	a.fence = wire.NextFence(a.seq, max(rec.Fence, a.fence), a.deliveries)
+	a.crashes, a.crashesKnown, a.confirm = crashes, true, true
+	if crashes > 0 {
+		a.poolDied = true // or it was handed back since, and the record does not say what died
+		a.diedIn, a.diedAt = rec.Pool, rec.Meta.UpdatedAt
+		r.suspect(a, rec.Worker)
+	}
+	a.fence = wire.NextFence(a.seq, max(rec.Fence, a.fence))
 	fatal := crashes >= r.cfg.MaxCrashes
 	r.mu.Unlock()
 	if fatal {
@@ -153,6 +158,43 @@ func (r *Runner) runChecked(a *attempt, rec *wire.Record) {
 		return
 	}
 	r.prepare(a)
+}
+
+// confirmStart reads the record again behind the stored start of a checked hand-out, and only
+// then gives the task to its worker. An earlier holder that was cut off may have had its
+// outcome under way: stored before the start it counts, and the start is void; stored after
+// it it is refused.
+func (r *Runner) confirmStart(a *attempt, handOut int) {
+	r.checks.Go(func(_ int, rec *wire.Record, err error) {
+		r.spawn(func() { r.confirmed(a, handOut, rec, err) })
+	}, a.env.ID)
+}
+
+func (r *Runner) confirmed(a *attempt, handOut int, rec *wire.Record, err error) {
+	if err != nil {
+		return // only while this process ends
+	}
+	r.mu.Lock()
+	if a.phase != starting || a.handOut != handOut {
+		r.mu.Unlock()
+		return
+	}
+	ours := rec != nil && rec.Status == wire.StatusInProgress && rec.Fence == a.fence && rec.Meta.Round == a.env.Round
+	if ours {
+		a.confirm = false // who holds the lease and the newest fence is the only one
+		r.mu.Unlock()
+		r.deliver(a, handOut)
+		return
+	}
+	w := a.worker
+	a.told, a.worker, a.phase = false, nil, checking
+	delete(r.risky, a)
+	r.unsuspect(a)
+	r.unplaced++
+	r.mu.Unlock()
+	r.cfg.Log.Info("a start came too late: the task has moved on", obs.KeyTaskID, a.env.ID, obs.KeyFence, a.fence)
+	r.fleet.Remove(w, a)
+	r.check(a)
 }
 
 // rescheduleFrom publishes the schedule of the next attempt as the record has it.

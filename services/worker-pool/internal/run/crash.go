@@ -52,7 +52,8 @@ func (r *Runner) crashed(a *attempt, d fleet.Death) {
 	if counted {
 		reason = wire.ReasonCrash
 		a.crashes++
-		a.alone = true
+		r.acquitOthers(a)
+		r.suspect(a, a.worker.ID())
 	}
 	a.stopTimers()
 	var tell []wire.Event
@@ -60,6 +61,7 @@ func (r *Runner) crashed(a *attempt, d fleet.Death) {
 		tell = append(tell, a.event(wire.EventReassigned, wire.EventData{Reason: reason}))
 	}
 	a.told, a.worker, a.sentAt = false, nil, time.Time{}
+	delete(r.risky, a)
 	a.progress.end()
 	if !a.hold.Valid() {
 		r.forget(a)
@@ -82,7 +84,7 @@ func (r *Runner) crashed(a *attempt, d fleet.Death) {
 	a.phase = checking
 	r.unplaced++
 	fence := a.fence
-	a.fence = wire.NextFence(a.seq, a.fence, a.deliveries)
+	a.fence = wire.NextFence(a.seq, a.fence)
 	known, fatal := a.crashesKnown || !counted, a.crashesKnown && a.crashes >= r.cfg.MaxCrashes
 	r.mu.Unlock()
 	r.cfg.Log.Info("a task is handed out again", obs.KeyTaskID, a.env.ID, obs.KeyFence, fence, "reason", d.Reason)
@@ -146,7 +148,11 @@ func (r *Runner) stopRunning(a *attempt, handOut int, why stop) {
 	a.stop = why
 	a.stopTimers()
 	w := a.worker
-	a.grace = time.AfterFunc(r.cfg.CancelGrace, func() { r.killFor(a, w, handOut) })
+	grace := r.cfg.CancelGrace
+	if why == stopLease && len(a.permits) > 0 {
+		grace = min(grace, permitGrace) // its permits will be somebody else's
+	}
+	a.grace = time.AfterFunc(grace, func() { r.killFor(a, w, handOut) })
 	r.mu.Unlock()
 	reason := string(why)
 	if why == stopLease {

@@ -14,7 +14,7 @@ const progressEvery = 250 * time.Millisecond
 // by the runner's lock.
 type progress struct {
 	sent    time.Time
-	percent float64
+	percent *float64
 	waits   *wire.EventData // what was not published yet
 	timer   *time.Timer
 }
@@ -38,9 +38,9 @@ func (r *Runner) progressed(a *attempt, w *fleet.Worker, l *wire.LineFromWorker)
 	}
 	p := &a.progress
 	if l.Percent != nil {
-		p.percent = *l.Percent
+		p.percent = l.Percent
 	}
-	p.waits = &wire.EventData{Percent: new(p.percent), Message: l.Message}
+	p.waits = &wire.EventData{Percent: p.percent, Message: l.Message}
 	if wait := progressEvery - time.Since(p.sent); wait <= 0 {
 		r.publishProgress(a)
 	} else if p.timer == nil {

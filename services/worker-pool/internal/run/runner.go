@@ -15,6 +15,7 @@ package run
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/claim"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/lease"
+	"github.com/batuta-tasks/batuta/services/worker-pool/internal/permits"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
@@ -38,6 +40,8 @@ type Config struct {
 	Pub     *natsx.Publisher
 	Records *natsx.Records
 	Keeper  *lease.Keeper
+	// Permits are what tasks under a limit need to run.
+	Permits *permits.Book
 	// Instance is this pool process, as in wire.Worker.Instance.
 	Instance    string
 	MaxCrashes  int
@@ -73,7 +77,9 @@ type Runner struct {
 	epoch      time.Time
 	epochKnown bool
 	cancelled  map[string]mark
-	absent     map[string]time.Time // workers without a key, by when that was seen first
+	absent     map[string]time.Time  // workers without a key, by when that was seen first
+	suspects   map[string]*suspects  // by the worker that died
+	risky      map[*attempt]struct{} // with a worker, and may kill this process
 }
 
 // mark remembers a cancel.
@@ -95,6 +101,7 @@ const (
 func New(cfg Config) *Runner {
 	r := &Runner{
 		cfg: cfg, held: map[string]*attempt{}, empty: make(chan struct{}), cancelled: map[string]mark{}, absent: map[string]time.Time{},
+		suspects: map[string]*suspects{}, risky: map[*attempt]struct{}{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.checks = natsx.NewGather(500, 500, func(string) int { return 1 }, r.readRecords)
@@ -175,9 +182,6 @@ func (r *Runner) Take(d claim.Delivery) {
 	r.mu.Lock()
 	if old := r.held[env.ID]; old != nil {
 		known := old.seq == d.Seq && old.hold.Renew(d.Reply, d.Since)
-		if known {
-			old.deliveries = max(old.deliveries, d.Deliveries)
-		}
 		r.mu.Unlock()
 		if !known {
 			r.cfg.Keeper.NakMessage(d.Reply, busyDelay)
@@ -189,21 +193,33 @@ func (r *Runner) Take(d claim.Delivery) {
 		r.cfg.Keeper.NakMessage(d.Reply, 0)
 		return
 	}
-	a := &attempt{r: r, env: env, seq: d.Seq, deliveries: d.Deliveries, phase: checking}
+	a := &attempt{r: r, env: env, seq: d.Seq, phase: checking}
 	r.held[env.ID] = a
 	r.unplaced++
 	a.hold = r.cfg.Keeper.Hold(d.Reply, d.Since, func() { r.leaseLost(a) })
 	checked := r.needsCheck(&d, env)
 	if !checked {
 		a.fence, a.crashesKnown = wire.FirstFence(d.Seq), env.Attempt == 1 && env.Round == 0
+		a.unchecked = true
 	}
+	// Under the lock: a limit that comes into force now is met here, or adopts the attempt.
+	limits := r.cfg.Permits.Of(env.Task.Queue, env.Task.Type)
+	a.limits = limits
 	r.mu.Unlock()
-	if checked {
-		r.check(a)
+	if limits != nil {
+		r.askPermits(a, limits, d.Limited)
 		return
 	}
-	a.unchecked = true
-	r.prepare(a)
+	r.proceed(a)
+}
+
+// proceed takes an attempt on that may run as far as limits go.
+func (r *Runner) proceed(a *attempt) {
+	if a.unchecked {
+		r.prepare(a)
+		return
+	}
+	r.check(a)
 }
 
 // needsCheck needs the lock.
@@ -229,25 +245,33 @@ func (r *Runner) placeWaiting() (begun []*attempt) {
 	if len(r.waiting) == 0 {
 		return nil
 	}
-	left := r.waiting[:0]
-	for _, a := range r.waiting {
-		if r.place(a) {
-			begun = append(begun, a)
-			continue
+	for _, last := range []bool{false, true} { // who has to run alone comes after the others
+		for _, a := range r.waiting {
+			if r.lastChance(a) == last && r.place(a) {
+				begun = append(begun, a)
+			}
 		}
-		left = append(left, a)
 	}
-	clear(r.waiting[len(left):])
-	r.waiting = left
+	r.waiting = slices.DeleteFunc(r.waiting, func(a *attempt) bool { return a.phase != waiting })
 	r.reserve()
 	return begun
 }
 
 // place needs the lock.
 func (r *Runner) place(a *attempt) bool {
-	w := r.fleet.Place(a, a.alone)
+	if r.mustWait(a) {
+		return false
+	}
+	c := r.company(a)
+	w := r.fleet.Place(a, c)
+	if w == nil && c == fleet.Suspects && (time.Since(a.waitSince) >= apartWait || !r.fleet.Expecting()) {
+		w = r.fleet.Place(a, fleet.Anyone)
+	}
 	if w == nil {
 		return false
+	}
+	if a.poolDied {
+		r.risky[a] = struct{}{}
 	}
 	r.unplaced--
 	a.worker, a.phase = w, starting
@@ -266,6 +290,7 @@ func (r *Runner) Run(ctx context.Context) {
 			return
 		case <-t.C:
 			r.sweep()
+			r.Changed() //nolint:contextcheck // a suspect may have waited for long enough; what it stores outlives Run
 		}
 	}
 }
@@ -275,7 +300,7 @@ func (r *Runner) sweep() {
 	r.mu.Lock()
 	var late []*attempt
 	for _, a := range r.waiting {
-		if now.After(a.waitUntil) || r.draining {
+		if now.Sub(a.waitSince) >= r.cfg.Keeper.Lease() || r.draining {
 			late = append(late, a)
 		}
 	}
@@ -288,10 +313,6 @@ func (r *Runner) sweep() {
 	for _, a := range late {
 		r.handBack(a, waiting, handBackDelay)
 	}
-	if r.cfg.Events.Full() {
-		return
-	}
-	r.cfg.Wake() // the stream of events may have been full until now
 }
 
 // Figures are the tasks finished here and the milliseconds spent in them.

@@ -100,20 +100,22 @@ func (r *Runner) admit(a *attempt) {
 		r.mu.Unlock()
 		r.failBeforeStart(a, checking, wire.CodeDeadline, "the task is past its deadline", true)
 		return
-	case r.place(a):
+	}
+	a.waitSince = time.Now()
+	if r.place(a) {
 		r.mu.Unlock()
 		r.begin(a)
 		return
 	}
-	a.phase, a.waitUntil = waiting, time.Now().Add(r.cfg.Keeper.Lease())
+	a.phase = waiting
 	r.waiting = append(r.waiting, a)
 	r.reserve()
 	r.mu.Unlock()
 }
 
 // begin stores the start of an attempt that has a slot, and hands it to the worker: at once
-// where this is the first hand-out, else only when the start is stored, so that no fence is
-// used twice.
+// where this is the first hand-out, else only when the start is stored as the only one of its
+// fence, so that no fence is used twice, and after a check only when it counts.
 func (r *Runner) begin(a *attempt) {
 	if !a.worker.Offers(a.env.Task.Type) {
 		r.refuseType(a)
@@ -124,7 +126,7 @@ func (r *Runner) begin(a *attempt) {
 		r.mu.Unlock()
 		return
 	}
-	e, atOnce, handOut := a.started(), a.unchecked, a.handOut
+	e, atOnce, confirm, handOut := a.started(), a.unchecked, a.confirm, a.handOut
 	a.unchecked = false
 	r.mu.Unlock()
 	if atOnce {
@@ -132,11 +134,35 @@ func (r *Runner) begin(a *attempt) {
 		r.deliver(a, handOut)
 		return
 	}
-	r.cfg.Events.PublishAsync(func(err error) {
-		if err == nil {
+	r.cfg.Events.PublishFirst(wire.StartID(a.env.ID, e.Data.Fence), e, func(first bool, err error) {
+		switch {
+		case err != nil: // only while this process ends
+		case first && confirm:
+			r.confirmStart(a, handOut)
+		case first:
 			r.deliver(a, handOut)
+		default:
+			r.taken(a, handOut)
 		}
-	}, e)
+	})
+}
+
+// taken gives an attempt up whose fence another pool has used first: a server that was
+// killed forgot that it had delivered the message, and both asked the recorder at the same
+// moment. Nothing is said of it: the other one holds the message now.
+func (r *Runner) taken(a *attempt, handOut int) {
+	r.mu.Lock()
+	if a.phase != starting || a.handOut != handOut {
+		r.mu.Unlock()
+		return
+	}
+	w := a.worker
+	r.forget(a)
+	r.mu.Unlock()
+	a.hold.Drop()
+	r.cfg.Log.Info("another pool has begun this hand-out", obs.KeyTaskID, a.env.ID, obs.KeyFence, a.fence)
+	r.fleet.Remove(w, a)
+	r.cfg.Wake()
 }
 
 func (r *Runner) refuseType(a *attempt) {

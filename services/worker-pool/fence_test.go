@@ -1,0 +1,165 @@
+package workerpool_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	workerpool "github.com/batuta-tasks/batuta/services/worker-pool"
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/wire"
+)
+
+func shortLease(c *workerpool.Config) { c.Lease = 2 * time.Second }
+
+// runsBehind starts a pool behind a proxy, lets it begin a task, and starts a second pool
+// beside it.
+func (sys *system) runsBehind(p *proxy) (cutOff *workerpool.Pool, env *wire.Envelope, dir string, first *wire.Record) {
+	sys.t.Helper()
+	dir = sys.t.TempDir()
+	cutOff = sys.poolThrough(p, shortLease)
+	env = sys.task("file", dir)
+	sys.submit(env)
+	sys.awaitRunning(env.ID, "")
+	sys.pool(shortLease)
+	return cutOff, env, dir, sys.record(env.ID)
+}
+
+func awaitFile(t testing.TB, name string) {
+	t.Helper()
+	natstest.Eventually(t, func() error { _, err := os.Stat(name); return err })
+}
+
+func letGo(t testing.TB, dir string, fence uint64) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(goFile(dir, fence), nil, 0o600))
+}
+
+func TestAPoolThatIsCutOffStopsItsTasksAndSaysNothingLater(t *testing.T) {
+	t.Parallel()
+	everything := func(s []said) []said { return s }
+	// The network may deliver extensions that were sent before the pool noticed: they harm nobody.
+	noExtensions := func(s []said) []said {
+		return slices.DeleteFunc(s, func(one said) bool { return one.body == "+WPI" })
+	}
+	for _, how := range []struct {
+		name string
+		cut  func(*proxy)
+		late func([]said) []said
+	}{{"the connection breaks", (*proxy).Cut, everything}, {"packets are dropped", (*proxy).Stall, noExtensions}} {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			sys := newSystem(t)
+			p := newProxy(t, sys.url)
+			cutOff, env, dir, first := sys.runsBehind(p)
+			how.cut(p)
+			awaitFile(t, stoppedFile(dir, first.Fence)) // by the pool's own clock: nobody can tell it
+			second := sys.awaitThat(env.ID, func(r *wire.Record) bool { return r.Fence > first.Fence && r.Progress != nil })
+			require.NotEqual(t, first.Worker, second.Worker)
+			natstest.Eventually(t, cutOffFrom(cutOff))
+			p.Heal()
+			natstest.Eventually(t, cutOff.Ready)
+			sys.awaitEvent(wire.EventReassigned, func(e *wire.Event) bool { return e.TaskID == env.ID && e.Data.Fence == first.Fence })
+			require.Empty(t, how.late(p.Said("$JS.ACK.")), "its lease was over before the connection was back")
+			sys.awaitLaneMessages(1)
+			letGo(t, dir, second.Fence)
+			done := sys.await(env.ID, wire.StatusCompleted)
+			require.Equal(t, second.Fence, done.Fence)
+			require.Equal(t, 1, done.Meta.Crashes)
+			sys.awaitAcknowledged()
+		})
+	}
+}
+
+// cutOffFrom waits until a pool has noticed that its server is gone: what it wrote before
+// lies in the network, not in the pool.
+func cutOffFrom(p *workerpool.Pool) func() error {
+	return func() error {
+		if p.Ready() == nil {
+			return fmt.Errorf("the pool believes to be connected")
+		}
+		return nil
+	}
+}
+
+func TestALateOutcomeIsRefusedAndAcknowledgesNothing(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	p := newProxy(t, sys.url)
+	cutOff, env, dir, first := sys.runsBehind(p)
+	p.Cut()
+	letGo(t, dir, first.Fence) // it ends while the lease lasts, but nobody hears of it
+	second := sys.awaitThat(env.ID, func(r *wire.Record) bool { return r.Fence > first.Fence && r.Progress != nil })
+	p.Heal()
+	natstest.Eventually(t, cutOff.Ready)
+	natstest.Eventually(t, func() error {
+		sys.mu.Lock()
+		defer sys.mu.Unlock()
+		if len(sys.refused) == 0 {
+			return fmt.Errorf("nothing was refused")
+		}
+		return nil
+	})
+	require.Equal(t, []string{env.ID + ": the task was handed out again since"}, sys.refused)
+	require.Empty(t, p.Said("$JS.ACK."))
+	sys.awaitLaneMessages(1)
+	require.Equal(t, wire.StatusInProgress, sys.record(env.ID).Status)
+	letGo(t, dir, second.Fence)
+	done := sys.await(env.ID, wire.StatusCompleted)
+	require.Equal(t, second.Fence, done.Fence)
+	require.Equal(t, string(mustJSON(second.Fence)), string(done.Result))
+	sys.awaitAcknowledged()
+}
+
+func TestAShortCutKeepsTheLease(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	p := newProxy(t, sys.url)
+	cutOff := sys.poolThrough(p, func(c *workerpool.Config) { c.Lease = 20 * time.Second })
+	dir := t.TempDir()
+	env := sys.task("file", dir)
+	sys.submit(env)
+	sys.awaitRunning(env.ID, "")
+	p.Cut()
+	natstest.Eventually(t, cutOffFrom(cutOff))
+	letGo(t, dir, sys.record(env.ID).Fence)
+	p.Heal()
+	rec := sys.await(env.ID, wire.StatusCompleted)
+	require.Equal(t, wire.FirstFence(1), rec.Fence)
+	require.Equal(t, 0, rec.Meta.Crashes)
+	sys.awaitAcknowledged()
+}
+
+func TestWhatIsHeldIsExtendedFirstAfterAReconnection(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	p := newProxy(t, sys.url)
+	cutOff := sys.poolThrough(p, noHelp)
+	var all []*wire.Envelope
+	for range 4 {
+		all = append(all, sys.task("finishes", nil))
+	}
+	sys.submit(all...)
+	for _, env := range all {
+		sys.awaitRunning(env.ID, "")
+	}
+	p.Cut()
+	natstest.Eventually(t, cutOffFrom(cutOff))
+	p.Heal()
+	natstest.Eventually(t, cutOff.Ready)
+	acks := p.Said("$JS.ACK.")
+	extended := map[string]bool{}
+	for _, one := range acks {
+		require.Equal(t, "+WPI", one.body)
+		extended[one.subject] = true
+	}
+	require.Len(t, extended, len(all))
+	for _, env := range all {
+		sys.cancel(env.ID)
+	}
+	sys.awaitAcknowledged()
+}
