@@ -12,7 +12,7 @@ import (
 	"sync"
 
 	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
-	"github.com/batuta-tasks/batuta/services/api/internal/submit"
+	"github.com/batuta-tasks/batuta/shared/client"
 	"github.com/batuta-tasks/batuta/shared/lifecycle"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
@@ -34,7 +34,7 @@ type Service struct {
 type life struct {
 	listener net.Listener
 	server   *httpapi.Server
-	submit   *submit.Submitter
+	submit   *client.Submitter
 	events   *natsx.Events
 	model    *model
 }
@@ -100,7 +100,7 @@ func (s *Service) start(ctx context.Context, l *life) error {
 	if l.model, err = startModel(ctx, s.cfg); err != nil {
 		return err
 	}
-	l.submit = submit.New(s.cfg.JS, store.Objects())
+	l.submit = client.NewSubmitter(s.cfg.JS, store.Objects())
 	l.events = natsx.NewEvents(natsx.NewPublisher(s.cfg.JS))
 	l.server, err = httpapi.New(httpapi.Deps{
 		Model: l.model, Store: store, Submit: l.submit, Events: l.events, Access: s.access, Defaults: s.cfg.Defaults,
@@ -116,7 +116,7 @@ func (s *Service) start(ctx context.Context, l *life) error {
 // run starts the goroutines of one life.
 func (s *Service) run(l *life, o topology.Options) {
 	beat := natsx.NewBeat(s.cfg.JS, "api", s.cfg.Version, func(ctx context.Context) error {
-		return topology.Ensure(ctx, s.cfg.JS, o)
+		return topology.Repair(ctx, s.cfg.JS, o)
 	})
 	s.group.Go("heartbeat", func(ctx context.Context) { beat.Run(ctx, s.cfg.Log) })
 	s.group.Go("tokens file", l.server.WatchTokens)

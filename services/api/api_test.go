@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -145,6 +146,35 @@ func TestTheAPIOutlivesARestartOfNATS(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, call(t, s, http.MethodPost, "/tasks", `{"type":"demo","id":"after"}`, nil))
 	for _, id := range []string{"before", "after"} {
 		require.Eventually(t, func() bool { return call(t, s, http.MethodGet, "/tasks/"+id, "", nil) == http.StatusOK }, soon, 50*time.Millisecond)
+	}
+}
+
+func TestWhileNATSIsAwayA503SaysSo(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	s := start(t, srv)
+	srv.Stop()
+	require.Eventually(t, func() bool { return s.Ready() != nil }, soon, 10*time.Millisecond)
+	type answer struct {
+		path    string
+		status  int
+		problem wire.Problem
+	}
+	answers := make(chan answer, 2)
+	var asked sync.WaitGroup
+	for path, body := range map[string]string{"/tasks": `{"type":"demo"}`, "/tasks/nobody/cancel": ""} {
+		asked.Go(func() {
+			a := answer{path: path}
+			a.status = call(t, s, http.MethodPost, path, body, &a.problem)
+			answers <- a
+		})
+	}
+	asked.Wait()
+	close(answers)
+	srv.StartAgain(t)
+	for a := range answers {
+		require.Equal(t, http.StatusServiceUnavailable, a.status, a.path)
+		require.Contains(t, a.problem.Detail, "NATS is not connected", a.path)
 	}
 }
 

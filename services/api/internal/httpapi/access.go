@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/batuta-tasks/batuta/shared/settings"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -42,24 +42,10 @@ type Access struct {
 
 // Validate refuses an address that everybody could reach.
 func (a *Access) Validate() error {
-	if a.Tokens != nil || a.Insecure || a.loopback() {
+	if a.Tokens != nil || a.Insecure || settings.Loopback(a.Addr) {
 		return nil
 	}
 	return fmt.Errorf("BATUTA_HTTP_ADDR: %q is not allowed (rule: without BATUTA_TOKENS_FILE the API listens on loopback only, unless BATUTA_INSECURE=1)", a.Addr)
-}
-
-func (a *Access) loopback() bool {
-	host, _, err := net.SplitHostPort(a.Addr)
-	return err == nil && isLoopback(host)
-}
-
-func isLoopback(host string) bool {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // hostOf is the host name in a Host header, without its port.
@@ -73,11 +59,11 @@ func hostOf(header string) string {
 // checkHost refuses names that are not this API's: without tokens, a web page whose name was
 // made to point to loopback could otherwise speak with it (DNS rebinding).
 func (a *Access) checkHost(c *fiber.Ctx) error {
-	if a.Tokens != nil || !a.loopback() {
+	if a.Tokens != nil || !settings.Loopback(a.Addr) {
 		return nil
 	}
 	header := string(c.Request().Host())
-	if isLoopback(hostOf(header)) || slices.ContainsFunc(a.Origins, func(o string) bool { return originHost(o) == strings.ToLower(header) }) {
+	if settings.LoopbackHost(hostOf(header)) || slices.ContainsFunc(a.Origins, func(o string) bool { return originHost(o) == strings.ToLower(header) }) {
 		return nil
 	}
 	return problem(http.StatusForbidden, "the host %s is not served here: without a tokens file only loopback names and those in BATUTA_ORIGINS are", clip(header))
@@ -211,13 +197,13 @@ func whoIs(c *fiber.Ctx) Identity {
 // signIn keeps a token in a cookie that scripts cannot read, so that the dashboard's
 // WebSocket has it too.
 func (s *Server) signIn(c *fiber.Ctx) error {
-	fields, err := s.readObject(c, "a session", "token")
+	fields, faults, err := s.readObject(c, "a session", "token")
 	if err != nil {
 		return err
 	}
-	token, err := textField(fields, "token")
-	if err != nil {
-		return err
+	token, faults := textField(fields, "token", faults)
+	if len(faults) > 0 {
+		return badInput(faults)
 	}
 	who := anonymous
 	if t := s.access.Tokens; t != nil {
@@ -247,9 +233,6 @@ func (s *Server) signOut(c *fiber.Ctx) error {
 }
 
 func (s *Server) session(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	who := whoIs(c)
 	return answer(c, http.StatusOK, wire.SessionAnswer{Name: who.Name, Role: who.Role.String()})
 }

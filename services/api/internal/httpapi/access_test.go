@@ -140,11 +140,13 @@ func TestTokensAreNeededForAllButProbesAndTheDashboard(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz", "/", "/ui/tasks", "/ui/assets/app-abc123.js", "/api/v1/healthz"} {
 		require.Equal(t, http.StatusOK, b.get(path).status, path)
 	}
-	for _, path := range []string{"/tasks", "/stats", "/metrics", "/openapi.json", "/docs", "/ws", "/session", "/api/v1/tasks"} {
+	for _, path := range []string{"/tasks", "/stats", "/metrics", "/openapi.json", "/docs", "/ws", "/session", "/api/v1/tasks", "/nothing", "/api/v1/nothing"} {
 		got := b.get(path)
 		got.problem(t, http.StatusUnauthorized)
 		require.Contains(t, got.header.Get("WWW-Authenticate"), "Bearer", path)
 	}
+	b.do(http.MethodPut, "/tasks", "").problem(t, http.StatusUnauthorized)
+	require.Equal(t, http.StatusNoContent, b.do(http.MethodOptions, "/tasks", "").status, "browsers ask without a token")
 	b.token = "token-of-nobody"
 	require.Contains(t, b.get("/stats").header.Get("WWW-Authenticate"), "invalid_token")
 	b.token = ""

@@ -56,19 +56,22 @@ func (s *Server) command(ctx context.Context, c *fiber.Ctx, subject string, body
 	return nil
 }
 
-func (s *Server) bare(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
+// plain refuses a query and a body where none is expected.
+func (s *Server) plain(c *fiber.Ctx) error {
+	query := readParams(c)
+	faults, err := s.noBody(c)
+	if err != nil {
 		return err
 	}
-	return s.noBody(c)
+	return query.with(faults)
 }
 
 // cancelTask answers POST /tasks/:id/cancel.
 func (s *Server) cancelTask(c *fiber.Ctx) error {
-	if err := s.bare(c); err != nil {
+	if err := s.plain(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	rec, err := s.task(ctx, c)
 	if err != nil {
@@ -88,10 +91,10 @@ func (s *Server) cancelTask(c *fiber.Ctx) error {
 
 // retryTask answers POST /tasks/:id/retry.
 func (s *Server) retryTask(c *fiber.Ctx) error {
-	if err := s.bare(c); err != nil {
+	if err := s.plain(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	rec, err := s.task(ctx, c)
 	if err != nil {
@@ -118,10 +121,10 @@ func (s *Server) retryTask(c *fiber.Ctx) error {
 
 // deleteTask answers DELETE /tasks/:id, once the task is gone.
 func (s *Server) deleteTask(c *fiber.Ctx) error {
-	if err := s.bare(c); err != nil {
+	if err := s.plain(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	rec, err := s.task(ctx, c)
 	if err != nil {

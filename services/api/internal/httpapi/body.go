@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -88,31 +89,32 @@ func bodyError(err error) error {
 	return problem(http.StatusBadRequest, "the body ends before its length")
 }
 
-// checkContentType takes JSON, or a body that does not say what it is.
+// checkContentType takes JSON, or a body that does not say what it is: a form is what curl -d
+// and Python's urllib say where nobody has said anything. (A page's form cannot be JSON, and
+// its origin would be refused.)
 func checkContentType(c *fiber.Ctx) error {
 	given := string(c.Request().Header.ContentType())
 	if given == "" {
 		return nil
 	}
 	kind, _, err := mime.ParseMediaType(given)
-	if err == nil && (kind == fiber.MIMEApplicationJSON || strings.HasSuffix(kind, "+json")) {
+	if err == nil && (kind == fiber.MIMEApplicationJSON || kind == fiber.MIMEApplicationForm || strings.HasSuffix(kind, "+json")) {
 		return nil
 	}
 	return problem(http.StatusUnsupportedMediaType, "the body must be application/json, not %s", clip(given))
 }
 
-// readObject reads a small JSON object strictly: only the keys allowed, each once.
-func (s *Server) readObject(c *fiber.Ctx, what string, allowed ...string) (map[string]json.RawMessage, error) {
+// readObject reads a small JSON object strictly: only the keys allowed, each once. Faults
+// come back with the fields that have none, so that they are told together with what is
+// wrong with these; no fields mean that there is no object.
+func (s *Server) readObject(c *fiber.Ctx, what string, allowed ...string) (map[string]json.RawMessage, wire.Faults, error) {
 	body, done, err := s.readBody(c)
 	defer done()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fields, faults := objectFields(body, what, allowed)
-	if len(faults) > 0 {
-		return nil, badInput(faults)
-	}
-	return fields, nil
+	return fields, faults, nil
 }
 
 func objectFields(body []byte, what string, allowed []string) (map[string]json.RawMessage, wire.Faults) {
@@ -160,6 +162,9 @@ func syntax(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return errors.New("must be a JSON object, and is empty")
 	}
+	if !utf8.Valid(body) {
+		return errors.New("must be UTF-8")
+	}
 	if json.Valid(body) {
 		return nil
 	}
@@ -178,18 +183,16 @@ func clipValue(v json.RawMessage) json.RawMessage {
 	return v
 }
 
-// noBody refuses a body where none is expected, unless it is empty or an empty object.
-func (s *Server) noBody(c *fiber.Ctx) error {
+// noBody finds fault with a body where none is expected, unless it is empty or an empty object.
+func (s *Server) noBody(c *fiber.Ctx) (wire.Faults, error) {
 	if c.Context().RequestBodyStream() == nil && len(c.Request().Body()) == 0 {
-		return nil
+		return nil, nil
 	}
 	body, done, err := s.readBody(c)
 	defer done()
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
-		return err
+		return nil, err
 	}
-	if _, faults := objectFields(body, "this request", nil); len(faults) > 0 {
-		return badInput(faults)
-	}
-	return nil
+	_, faults := objectFields(body, "this request", nil)
+	return faults, nil
 }

@@ -24,7 +24,7 @@ import (
 
 	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
 	"github.com/batuta-tasks/batuta/services/api/internal/openapi"
-	"github.com/batuta-tasks/batuta/services/api/internal/submit"
+	"github.com/batuta-tasks/batuta/shared/client"
 	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
@@ -72,7 +72,7 @@ func setupOn(t *testing.T, nats *natstest.Server, opts ...option) *bundle {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	b.addr = listener.Addr().String()
-	submitter := submit.New(js, store.Objects())
+	submitter := client.NewSubmitter(js, store.Objects())
 	events := natsx.NewEvents(natsx.NewPublisher(js))
 	deps := httpapi.Deps{
 		Model: b.model, Store: store, Submit: submitter, Events: events, Access: httpapi.Access{Addr: b.addr},
@@ -89,7 +89,7 @@ func setupOn(t *testing.T, nats *natstest.Server, opts ...option) *bundle {
 	return b
 }
 
-func (b *bundle) serve(l net.Listener, s *submit.Submitter, e *natsx.Events) {
+func (b *bundle) serve(l net.Listener, s *client.Submitter, e *natsx.Events) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { b.server.WatchTokens(ctx) })
@@ -262,7 +262,7 @@ func (v *validating) undocumented(path string, status int, body []byte) error {
 	if path == "/" || strings.HasPrefix(path, "/ui") || strings.HasPrefix(path, "/favicon") || status == http.StatusNoContent {
 		return nil
 	}
-	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed && status != http.StatusForbidden && status != http.StatusInternalServerError {
+	if !slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError}, status) {
 		return errors.New("the document lacks this request")
 	}
 	return v.validate("#/components/schemas/Problem", body)

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,10 +38,10 @@ func readFilter(p *params) Filter {
 	for _, s := range p.oneOf("priority", func(v string) bool { return wire.Priority(v).Valid() }, "must be of critical, high, medium, low") {
 		f.Priority = append(f.Priority, wire.Priority(s))
 	}
-	for _, s := range p.list("tag") {
+	for i, s := range p.list("tag") {
 		k, v, ok := strings.Cut(s, ":")
 		if !ok || !tagKey(k) {
-			p.fail("tag", s, "must be of the form key:value, the key 1 to 32 of A-Z a-z 0-9 _ . -")
+			p.fail(p.path("tag", i), s, "must be of the form key:value, the key 1 to 32 of A-Z a-z 0-9 _ . -")
 			continue
 		}
 		f.Tag = append(f.Tag, Tag{Key: k, Value: v})
@@ -90,123 +88,6 @@ func (s *Server) listTasks(c *fiber.Ctx) error {
 	return answer(c, http.StatusOK, page)
 }
 
-// bulkAction is what is done to many tasks at once.
-type bulkAction struct {
-	name, subject string
-	// applies tells whether it can be done to a task.
-	applies func(*wire.Record) bool
-}
-
-var (
-	actionCancel = bulkAction{"cancel", wire.SubjectRequestCancel, func(r *wire.Record) bool { return !r.Status.Ended() }}
-	actionRetry  = bulkAction{"retry", wire.SubjectRequestRetry, func(r *wire.Record) bool {
-		return r.Status == wire.StatusFailed || r.Status == wire.StatusCancelled
-	}}
-	actionDelete = bulkAction{"delete", wire.SubjectRequestDelete, func(r *wire.Record) bool { return r.Status.Ended() }}
-)
-
-// bulk answers POST /tasks/cancel, /retry and /delete.
-func (s *Server) bulk(a bulkAction) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		if err := readParams(c).err(); err != nil {
-			return err
-		}
-		fields, err := s.readObject(c, "a bulk action", append(slices.Clone(filterNames), "dryRun")...)
-		if err != nil {
-			return err
-		}
-		p, dryRun := filterParams(fields)
-		filter := readFilter(p)
-		if err := p.err(); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), largeTimeout)
-		defer cancel()
-		ids, err := s.matching(ctx, a, filter)
-		if err != nil {
-			return err
-		}
-		if !dryRun {
-			if err := s.commandAll(ctx, c, a, ids, fields); err != nil {
-				return err
-			}
-		}
-		return answer(c, http.StatusAccepted, wire.MatchedAnswer{Matched: len(ids)})
-	}
-}
-
-// filterParams turns the filters of a body, strings or arrays of them, into those of a query.
-func filterParams(fields map[string]json.RawMessage) (p *params, dryRun bool) {
-	p = &params{values: map[string]string{}, many: map[string][]string{}}
-	for _, name := range filterNames {
-		given, ok := fields[name]
-		if !ok || string(given) == "null" {
-			continue
-		}
-		var one string
-		var many []string
-		switch {
-		case json.Unmarshal(given, &one) == nil:
-			p.values[name] = one
-		case json.Unmarshal(given, &many) == nil && name != "q":
-			if many = slices.DeleteFunc(many, func(s string) bool { return s == "" }); len(many) > 0 {
-				p.many[name] = many
-			}
-		default:
-			p.faults = append(p.faults, wire.Fault{Field: name, Value: clipValue(given), Rule: "must be a string or an array of strings"})
-			continue
-		}
-		if p.values[name] == "" {
-			delete(p.values, name)
-		}
-	}
-	if given, ok := fields["dryRun"]; ok && json.Unmarshal(given, &dryRun) != nil {
-		p.faults = append(p.faults, wire.Fault{Field: "dryRun", Value: clipValue(given), Rule: "must be true or false"})
-	}
-	if len(p.values)+len(p.many) == 0 && len(p.faults) == 0 {
-		p.faults = append(p.faults, wire.Fault{Rule: "must name at least one filter: " + strings.Join(filterNames, ", ")})
-	}
-	return p, dryRun
-}
-
-// matching lists the ids of the tasks to which an action can be applied.
-func (s *Server) matching(ctx context.Context, a bulkAction, f Filter) ([]string, error) {
-	kept := uint64(0)
-	if a.name == actionRetry.name {
-		var err error
-		if kept, err = s.store.firstSubmission(ctx); err != nil {
-			return nil, unavailable("nothing was done: %s", err)
-		}
-	}
-	var ids []string
-	for _, rec := range s.model.Match(f) {
-		if a.applies(rec) && (rec.Meta.SubmitSeq >= kept || rec.Meta.PayloadObject != "") {
-			ids = append(ids, rec.ID)
-		}
-	}
-	return ids, nil
-}
-
-func (s *Server) commandAll(ctx context.Context, c *fiber.Ctx, a bulkAction, ids []string, filter map[string]json.RawMessage) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	sent := 0
-	for part := range slices.Chunk(ids, wire.MaxIDsPerCommand) {
-		body, err := json.Marshal(wire.Command{IDs: part})
-		if err != nil {
-			return fmt.Errorf("encode the command: %w", err)
-		}
-		if err := s.store.command(ctx, a.subject, actor(c), body); err != nil {
-			s.audit(c, "tasks."+a.name, fmt.Sprintf("%d tasks", sent), filter)
-			return unavailable("%d of %d tasks were asked for, then: %s", sent, len(ids), err)
-		}
-		sent += len(part)
-	}
-	s.audit(c, "tasks."+a.name, fmt.Sprintf("%d tasks", sent), filter)
-	return nil
-}
-
 // listEvents answers GET /events.
 func (s *Server) listEvents(c *fiber.Ctx) error {
 	p := readParams(c, "task", "worker", "event", "since", "until", "limit", "cursor")
@@ -225,7 +106,7 @@ func (s *Server) listEvents(c *fiber.Ctx) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	page, err := s.model.Events(ctx, q)
 	if err != nil {
@@ -249,7 +130,7 @@ func (s *Server) series(c *fiber.Ctx) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	out, err := s.model.Series(ctx, window, step)
 	if err != nil {

@@ -172,9 +172,10 @@ func (m *kvModel) Series(_ context.Context, _, step time.Duration) (wire.Series,
 	return wire.Series{
 		From: wire.Now(), StepMs: step.Milliseconds(), Tasks: map[string][]int64{"completed": {1}}, Types: map[string]int64{},
 		Waiting:        map[string][]*int64{"high": {nil}},
-		QueueLatencyMs: wire.LatencySeries{P50: []*int64{nil}, P99: []*int64{new(int64(4))}},
-		Workers:        map[string]wire.WorkerSeries{"worker-1": {CPUPercent: []*float64{nil}, MemoryMb: []*float64{new(1.5)}}},
-		Marks:          []wire.EventView{},
+		Counts:         map[string][]*int64{"total": {new(int64(3))}},
+		QueueLatencyMs: wire.LatencySeries{P50: []*int64{nil}, P99: []*int64{new(int64(4))}}, AverageExecutionTimeMs: []*int64{nil},
+		Workers: map[string]wire.WorkerSeries{"worker-1": {CPUPercent: []*float64{nil}, MemoryMb: []*float64{new(1.5)}}},
+		Marks:   []wire.EventView{},
 	}, nil
 }
 

@@ -8,8 +8,9 @@ import (
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nats.go"
 
-	"github.com/batuta-tasks/batuta/services/api/internal/submit"
+	"github.com/batuta-tasks/batuta/shared/client"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -52,8 +53,21 @@ func conflict(detail string, args ...any) *wire.Problem {
 	return problem(http.StatusConflict, detail, args...)
 }
 
+// unavailable is a 503. Errors among the arguments are told in words of ours where the
+// library's say nothing to a client.
 func unavailable(detail string, args ...any) *wire.Problem {
+	for i, a := range args {
+		if err, ok := a.(error); ok && isAway(err) {
+			args[i] = "NATS is not connected"
+		}
+	}
 	return problem(http.StatusServiceUnavailable, detail, args...)
+}
+
+// isAway tells whether something failed because there is no connection: what is sent then is
+// refused at once, since our connections keep no outbound buffer while they are cut off.
+func isAway(err error) bool {
+	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
 // clip keeps what somebody sent from filling an error message.
@@ -70,12 +84,12 @@ func submitProblem(err error) *wire.Problem {
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.Is(err, submit.ErrUnknownOutcome):
+	case errors.Is(err, client.ErrUnknownOutcome):
 		p = unavailable("NATS did not answer in time; the outcome is unknown: the task may have been accepted. " +
 			"Send it again under an id of your own to be safe")
 		p.Code = wire.ProblemUnknownOutcome
 		return p
-	case errors.Is(err, submit.ErrFull):
+	case errors.Is(err, client.ErrFull):
 		return unavailable("nothing was accepted: %s", err)
 	}
 	return unavailable("nothing was accepted: %s", err)

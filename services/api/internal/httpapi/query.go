@@ -52,11 +52,25 @@ func (p *params) fail(name, value, rule string) {
 }
 
 // err is a problem with all the faults, nil where there are none.
-func (p *params) err() error {
-	if len(p.faults) == 0 {
+func (p *params) err() error { return p.with(nil) }
+
+// with is err with the faults of a body after those of the query.
+func (p *params) with(body wire.Faults) error {
+	all := append(slices.Clip(p.faults), body...)
+	if len(all) == 0 {
 		return nil
 	}
-	return badInput(p.faults)
+	return badInput(all)
+}
+
+// bare is a handler of a request without query parameters.
+func bare(handle fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if err := readParams(c).err(); err != nil {
+			return err
+		}
+		return handle(c)
+	}
 }
 
 func (p *params) text(name string) string { return p.values[name] }
@@ -127,12 +141,20 @@ func (p *params) time(name string) wire.Time {
 // oneOf is a list of which every value must be known.
 func (p *params) oneOf(name string, valid func(string) bool, rule string) []string {
 	all := p.list(name)
-	for _, v := range all {
+	for i, v := range all {
 		if !valid(v) {
-			p.fail(name, v, rule)
+			p.fail(p.path(name, i), v, rule)
 		}
 	}
 	return all
+}
+
+// path of one value: an array has numbered ones.
+func (p *params) path(name string, i int) string {
+	if p.many[name] == nil {
+		return name
+	}
+	return name + "[" + itoa(i) + "]"
 }
 
 // sequence is a number from 1; 0 where there is none.

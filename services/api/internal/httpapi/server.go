@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/batuta-tasks/batuta/services/api/internal/openapi"
-	"github.com/batuta-tasks/batuta/services/api/internal/submit"
+	"github.com/batuta-tasks/batuta/shared/client"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -34,13 +34,16 @@ const (
 	requestTimeout = 10 * time.Second
 	// largeTimeout is the same for requests that store large payloads.
 	largeTimeout = time.Minute
+	// awayTimeout is the most that a request waits that comes while NATS is away: long enough
+	// for a server that is just started anew, and no longer, since the client can ask again.
+	awayTimeout = time.Second
 )
 
 // Deps are what a server works with.
 type Deps struct {
 	Model    Model
 	Store    *Store
-	Submit   *submit.Submitter
+	Submit   *client.Submitter
 	Events   EventSink
 	Access   Access
 	Defaults wire.Defaults
@@ -61,7 +64,7 @@ type Server struct {
 	app      *fiber.App
 	model    Model
 	store    *Store
-	submit   *submit.Submitter
+	submit   *client.Submitter
 	events   EventSink
 	access   Access
 	defaults wire.Defaults
@@ -79,6 +82,14 @@ type Server struct {
 	sockets  counter
 	stopping chan struct{}
 	stopOnce sync.Once
+}
+
+// within bounds what a request does over NATS: by d, or by awayTimeout while NATS is away.
+func (s *Server) within(d time.Duration) (context.Context, context.CancelFunc) {
+	if !s.store.js.Conn().IsConnected() {
+		d = min(d, awayTimeout)
+	}
+	return context.WithTimeout(context.Background(), d)
 }
 
 // New makes a server that does not listen yet.
@@ -149,36 +160,36 @@ func (s *Server) table() []route {
 		{"POST", "/tasks/cancel", RoleOperator, s.bulk(actionCancel), false},
 		{"POST", "/tasks/retry", RoleOperator, s.bulk(actionRetry), false},
 		{"POST", "/tasks/delete", RoleOperator, s.bulk(actionDelete), false},
-		{"GET", "/tasks/:id", RoleViewer, s.getTask, false},
+		{"GET", "/tasks/:id", RoleViewer, bare(s.getTask), false},
 		{"DELETE", "/tasks/:id", RoleOperator, s.deleteTask, false},
 		{"GET", "/tasks/:id/logs", RoleViewer, s.taskLogs, false},
 		{"POST", "/tasks/:id/cancel", RoleOperator, s.cancelTask, false},
 		{"POST", "/tasks/:id/retry", RoleOperator, s.retryTask, false},
-		{"GET", "/workers/status", RoleViewer, s.listWorkers, false},
-		{"GET", "/workers/:id", RoleViewer, s.getWorker, false},
+		{"GET", "/workers/status", RoleViewer, bare(s.listWorkers), false},
+		{"GET", "/workers/:id", RoleViewer, bare(s.getWorker), false},
 		{"POST", "/workers/:id/drain", RoleOperator, s.commandWorker(wire.CommandDrain), false},
 		{"POST", "/workers/:id/kill", RoleOperator, s.commandWorker(wire.CommandKill), false},
-		{"GET", "/pools", RoleViewer, s.listPools, false},
-		{"GET", "/pools/:name", RoleViewer, s.getPool, false},
+		{"GET", "/pools", RoleViewer, bare(s.listPools), false},
+		{"GET", "/pools/:name", RoleViewer, bare(s.getPool), false},
 		{"PATCH", "/pools/:name", RoleOperator, s.patchPool, false},
-		{"GET", "/queues", RoleViewer, s.listQueues, false},
-		{"GET", "/queues/:name", RoleViewer, s.getQueue, false},
+		{"GET", "/queues", RoleViewer, bare(s.listQueues), false},
+		{"GET", "/queues/:name", RoleViewer, bare(s.getQueue), false},
 		{"PATCH", "/queues/:name", RoleOperator, s.patchQueue, false},
 		{"POST", "/queues/:name/pause", RoleOperator, s.pauseQueue(true), false},
 		{"POST", "/queues/:name/resume", RoleOperator, s.pauseQueue(false), false},
-		{"GET", "/stats", RoleViewer, s.stats, false},
+		{"GET", "/stats", RoleViewer, bare(s.stats), false},
 		{"GET", "/stats/series", RoleViewer, s.series, false},
 		{"GET", "/events", RoleViewer, s.listEvents, false},
-		{"GET", "/metrics", RoleViewer, s.metrics, false},
+		{"GET", "/metrics", RoleViewer, bare(s.metrics), false},
 		{"GET", "/ws", RoleViewer, s.live(), false},
-		{"GET", "/openapi.json", RoleViewer, s.openAPI, false},
-		{"GET", "/docs", RoleViewer, s.docs, false},
-		{"GET", "/docs/style.css", RoleViewer, s.docsStyle, false},
-		{"GET", "/session", RoleViewer, s.session, false},
-		{"POST", "/session", 0, s.signIn, false},
-		{"DELETE", "/session", 0, s.signOut, false},
-		{"GET", "/healthz", 0, s.healthz, false},
-		{"GET", "/readyz", 0, s.readyz, false},
+		{"GET", "/openapi.json", RoleViewer, bare(s.openAPI), false},
+		{"GET", "/docs", RoleViewer, bare(s.docs), false},
+		{"GET", "/docs/style.css", RoleViewer, bare(s.docsStyle), false},
+		{"GET", "/session", RoleViewer, bare(s.session), false},
+		{"POST", "/session", 0, bare(s.signIn), false},
+		{"DELETE", "/session", 0, bare(s.signOut), false},
+		{"GET", "/healthz", 0, bare(s.healthz), false},
+		{"GET", "/readyz", 0, bare(s.readyz), false},
 		{"GET", "/", 0, s.dashboard, true},
 		{"GET", "/favicon.ico", 0, s.favicon, true},
 		{"GET", "/ui", 0, s.dashboard, true},
@@ -258,6 +269,11 @@ func (s *Server) measure(c *fiber.Ctx, begun time.Time) {
 
 // noRoute answers what no route does: 405 where the path is known, else 404.
 func (s *Server) noRoute(c *fiber.Ctx) error {
+	if c.Method() != http.MethodOptions { // browsers ask these without a token
+		if _, err := s.access.identify(c); err != nil {
+			return err
+		}
+	}
 	methods := s.methodsOf(c.Path())
 	if len(methods) == 0 {
 		return problem(http.StatusNotFound, "there is nothing at %s", clip(c.Path()))

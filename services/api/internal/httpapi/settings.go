@@ -61,9 +61,6 @@ func putSettings(ctx context.Context, kv jetstream.KeyValue, key string, v any, 
 
 // listPools answers GET /pools.
 func (s *Server) listPools(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	return answer(c, http.StatusOK, wire.PoolsAnswer{Pools: s.model.Pools()})
 }
 
@@ -78,9 +75,6 @@ func (s *Server) pool(name string) (wire.PoolView, error) {
 
 // getPool answers GET /pools/:name.
 func (s *Server) getPool(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	p, err := s.pool(c.Params("name"))
 	if err != nil {
 		return err
@@ -96,10 +90,9 @@ type poolPatch struct {
 	paused   bool
 }
 
-func readPoolPatch(fields map[string]json.RawMessage) (*poolPatch, wire.Faults) {
+func readPoolPatch(fields map[string]json.RawMessage, faults wire.Faults) (*poolPatch, wire.Faults) {
 	p := &poolPatch{fields: fields}
-	var faults wire.Faults
-	if len(fields) == 0 {
+	if len(fields)+len(faults) == 0 {
 		faults = append(faults, wire.Fault{Rule: "must name at least one of min, max, paused"})
 	}
 	whole := func(name string, least int, into **int) {
@@ -158,22 +151,20 @@ func (p *poolPatch) apply(v *wire.PoolSettings, current *wire.PoolView) error {
 
 // patchPool answers PATCH /pools/:name.
 func (s *Server) patchPool(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
-	fields, err := s.readObject(c, "a pool that can be changed", "min", "max", "paused")
+	query := readParams(c)
+	fields, faults, err := s.readObject(c, "a pool that can be changed", "min", "max", "paused")
 	if err != nil {
 		return err
 	}
-	patch, faults := readPoolPatch(fields)
-	if len(faults) > 0 {
-		return badInput(faults)
+	patch, faults := readPoolPatch(fields, faults)
+	if err := query.with(faults); err != nil {
+		return err
 	}
 	view, err := s.pool(c.Params("name"))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	set, err := changeSettings(ctx, s.store.settings, wire.PoolSettingsKey(view.Name), func(v *wire.PoolSettings) (bool, error) {
 		return true, patch.apply(v, &view)
@@ -202,9 +193,6 @@ func raw(v any) json.RawMessage {
 
 // listQueues answers GET /queues.
 func (s *Server) listQueues(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	return answer(c, http.StatusOK, wire.QueuesAnswer{Queues: s.model.Queues()})
 }
 
@@ -219,9 +207,6 @@ func (s *Server) queue(name string) (wire.QueueView, error) {
 
 // getQueue answers GET /queues/:name.
 func (s *Server) getQueue(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	q, err := s.queue(c.Params("name"))
 	if err != nil {
 		return err
@@ -229,61 +214,10 @@ func (s *Server) getQueue(c *fiber.Ctx) error {
 	return answer(c, http.StatusOK, q)
 }
 
-// limitFields cannot be set yet: it would be a pretence to keep them.
-var limitFields = []string{"maxConcurrent", "ratePerSecond", "types"}
-
-func refuseLimits(fields map[string]json.RawMessage) error {
-	var faults wire.Faults
-	for _, name := range limitFields {
-		if v, given := fields[name]; given && string(v) != "null" && string(v) != "{}" {
-			faults = append(faults, wire.Fault{Field: name, Value: clipValue(v), Rule: "limits are not available in this version"})
-		}
-	}
-	if len(faults) == 0 {
-		return nil
-	}
-	p := problem(http.StatusNotImplemented, "limits are not available in this version: %s", faults[0].Field)
-	p.Errors = faults
-	return p
-}
-
-// patchQueue answers PATCH /queues/:name.
-func (s *Server) patchQueue(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
-	fields, err := s.readObject(c, "a queue that can be changed", append([]string{"paused"}, limitFields...)...)
-	if err != nil {
-		return err
-	}
-	var paused bool
-	faults := readPaused(fields, &paused)
-	if len(fields) == 0 {
-		faults = append(faults, wire.Fault{Rule: "must name at least one field to change: paused"})
-	}
-	if len(faults) > 0 {
-		return badInput(faults)
-	}
-	if err := refuseLimits(fields); err != nil {
-		return err
-	}
-	view, err := s.queue(c.Params("name"))
-	if err != nil {
-		return err
-	}
-	if _, given := fields["paused"]; given {
-		err = s.setPaused(c, &view, paused)
-	}
-	if err != nil {
-		return err
-	}
-	return answer(c, http.StatusOK, view)
-}
-
 // pauseQueue answers POST /queues/:name/pause and /resume.
 func (s *Server) pauseQueue(paused bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := s.bare(c); err != nil {
+		if err := s.plain(c); err != nil {
 			return err
 		}
 		view, err := s.queue(c.Params("name"))
@@ -299,7 +233,7 @@ func (s *Server) pauseQueue(paused bool) fiber.Handler {
 
 // setPaused keeps the setting, for lanes made later, and has the server pause those there are.
 func (s *Server) setPaused(c *fiber.Ctx, view *wire.QueueView, paused bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	changed := false
 	_, err := changeSettings(ctx, s.store.settings, wire.QueueSettingsKey(view.Name), func(v *wire.QueueSettings) (bool, error) {

@@ -292,3 +292,8 @@ func (s *Store) pauseLanes(ctx context.Context, queue string, paused bool) error
 	}
 	return topology.ResumeLanes(ctx, s.js, queue)
 }
+
+// applyLimits puts the limits of a queue in force as its settings say.
+func (s *Store) applyLimits(ctx context.Context, queue string) error {
+	return topology.ApplyLimits(ctx, s.js, queue)
+}

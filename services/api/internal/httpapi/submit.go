@@ -8,7 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/batuta-tasks/batuta/services/api/internal/submit"
+	"github.com/batuta-tasks/batuta/shared/client"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -23,9 +23,7 @@ const (
 
 // postTasks answers POST /tasks: one task, or an array of them.
 func (s *Server) postTasks(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
+	query := readParams(c)
 	body, done, err := s.readBody(c)
 	defer done()
 	if err != nil {
@@ -34,13 +32,16 @@ func (s *Server) postTasks(c *fiber.Ctx) error {
 	decoder := wire.Decoder{Now: time.Now(), Defaults: s.defaults, MaxPayload: wire.MaxPayloadHTTP, MaxGroup: wire.MaxGroupHTTP}
 	members, group, err := decoder.Decode(body)
 	if err != nil {
-		return decodeProblem(err)
+		return decodeProblem(query, err)
+	}
+	if len(query.faults) > 0 {
+		return query.with(faultsOf(members))
 	}
 	timeout := requestTimeout
 	if len(body) > largeBody {
 		timeout = largeTimeout
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := s.within(timeout)
 	defer cancel()
 	if group {
 		return s.postGroup(ctx, c, members)
@@ -48,11 +49,19 @@ func (s *Server) postTasks(c *fiber.Ctx) error {
 	return s.postOne(ctx, c, &members[0].Submission)
 }
 
-func decodeProblem(err error) error {
-	if faults, ok := wire.AsFaults(err); ok && len(faults) > 0 {
-		return badInput(faults)
+func decodeProblem(query *params, err error) error {
+	if faults, ok := wire.AsFaults(err); ok {
+		return query.with(faults)
 	}
 	return err
+}
+
+func faultsOf(members []wire.Member) wire.Faults {
+	var all wire.Faults
+	for i := range members {
+		all = append(all, members[i].Faults...)
+	}
+	return all
 }
 
 func (s *Server) postOne(ctx context.Context, c *fiber.Ctx, sub *wire.Submission) error {
@@ -90,7 +99,7 @@ func answerExisting(c *fiber.Ctx, sub *wire.Submission, existing *wire.Record) e
 }
 
 // accept makes a stored task visible on this API at once, and says its status.
-func (s *Server) accept(sub *wire.Submission, at submit.Stored) wire.Status {
+func (s *Server) accept(sub *wire.Submission, at client.Stored) wire.Status {
 	s.model.Accepted(sub, at.Seq, at.Member, wire.At(at.At))
 	if sub.ScheduledFor(wire.At(at.At)) > 0 {
 		return wire.StatusScheduled

@@ -90,8 +90,8 @@ func TestPostOfOtherMediaTypes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for kind, status := range map[string]int{
-		"text/plain": 415, "application/x-www-form-urlencoded": 415, "multipart/form-data; boundary=x": 415,
-		"application/json; charset=utf-8": 202, "application/vnd.x+json": 202, "": 202,
+		"text/plain": 415, "multipart/form-data; boundary=x": 415, "application/xml": 415,
+		"application/json; charset=utf-8": 202, "application/x-www-form-urlencoded": 202, "application/vnd.x+json": 202, "": 202,
 	} {
 		req := b.request(http.MethodPost, "/tasks", strings.NewReader(`{"type":"a"}`))
 		if req.Header.Set("Content-Type", kind); kind == "" {
@@ -262,4 +262,20 @@ func TestPostWhileTheStreamIsFull(t *testing.T) {
 	require.Contains(t, p.Detail, "full")
 	require.NotEmpty(t, got.header.Get("Retry-After"))
 	b.post("/tasks", `[{"type":"a"},{"type":"b"}]`).problem(t, http.StatusServiceUnavailable)
+}
+
+// While NATS is away a client is told so long before a request would be given up.
+func TestPostWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, http.StatusAccepted, b.post("/tasks", `{"type":"a"}`).status)
+	b.nats.Stop()
+	require.Eventually(t, func() bool { return !b.js.Conn().IsConnected() }, soon, time.Millisecond)
+	began := time.Now()
+	got := b.post("/tasks", `{"type":"a"}`)
+	got.problem(t, http.StatusServiceUnavailable)
+	require.NotEmpty(t, got.header.Get("Retry-After"))
+	require.Less(t, time.Since(began), httpapi.RequestTimeout, "it waited as long as for an answer")
+	b.nats.StartAgain(t)
+	require.Eventually(t, func() bool { return b.post("/tasks", `{"type":"a"}`).status == http.StatusAccepted }, soon, 10*time.Millisecond)
 }

@@ -8,9 +8,6 @@ import (
 
 // stats answers GET /stats.
 func (s *Server) stats(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	return answer(c, http.StatusOK, s.model.Stats())
 }
 
@@ -51,12 +48,7 @@ func (s *Server) favicon(c *fiber.Ctx) error {
 }
 
 // openAPI answers GET /openapi.json.
-func (s *Server) openAPI(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
-	return s.openAPIFile.send(c)
-}
+func (s *Server) openAPI(c *fiber.Ctx) error { return s.openAPIFile.send(c) }
 
 // docs answers GET /docs.
 func (s *Server) docs(c *fiber.Ctx) error {

@@ -52,9 +52,37 @@ func TestListNamesEveryFault(t *testing.T) {
 	require.Contains(t, faults["staus"], "status, type, queue")
 	require.Contains(t, b.get("/tasks?cursor=bad").faults(t), "cursor")
 	require.Contains(t, b.get("/tasks?status=failed&status=pending").faults(t)["status"], "twice")
-	for _, path := range []string{"/stats", "/workers/status", "/pools", "/queues", "/openapi.json"} {
+	for _, path := range []string{
+		"/stats", "/workers/status", "/pools", "/queues", "/openapi.json", "/docs", "/docs/style.css", "/metrics", "/healthz", "/readyz", "/session",
+	} {
 		require.Contains(t, b.get(path+"?a=1").faults(t), "a", path)
 		require.Equal(t, http.StatusOK, b.get(path).status, path)
+	}
+}
+
+func TestFaultsOfQueryAndBodyAreToldTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.model.set(func() { b.model.pools = []wire.PoolView{{Name: "default"}} })
+	for _, c := range []struct {
+		method, path, body string
+		fields             []string
+	}{
+		{"POST", "/tasks?a=1", `{"type": "x", "prioritty": 1, "queue": "a b"}`, []string{"a", "prioritty", "queue"}},
+		{"POST", "/tasks?a=1", `[{"type": "x"}, {"type": "x", "retries": 1}]`, []string{"[1].retries", "a"}},
+		{"POST", "/tasks?a=1", `[]`, []string{"", "a"}},
+		{"POST", "/tasks/cancel?a=1", `{"state": "x", "status": "done", "dryRun": 1}`, []string{"a", "dryRun", "state", "status"}},
+		{"POST", "/tasks/x/cancel?a=1", `{"reason": "x"}`, []string{"a", "reason"}},
+		{"PATCH", "/pools/default?a=1", `{"size": 1, "min": -1, "paused": "no"}`, []string{"a", "min", "paused", "size"}},
+		{"PATCH", "/pools/default", `[]`, []string{""}},
+		{"POST", "/tasks/delete", `{"status": ["done", "failed", "x"], "tag": ["a:b", "c"]}`, []string{"status[0]", "status[2]", "tag[1]"}},
+		{"POST", "/tasks", "{\"type\": \"a\xff\"}", []string{""}},
+		{"PATCH", "/pools/default", "{\"paused\": \"\xff\"}", []string{""}},
+		{"PATCH", "/queues/default?a=1", `{"size": 1, "paused": "no"}`, []string{"a", "paused", "size"}},
+		{"POST", "/session", `{"tokn": "x"}`, []string{"token", "tokn"}},
+	} {
+		got := b.do(c.method, c.path, c.body)
+		require.Equal(t, c.fields, slices.Sorted(maps.Keys(got.faults(t))), c.path+" "+c.body)
 	}
 }
 
@@ -286,9 +314,6 @@ func TestQueues(t *testing.T) {
 	require.Len(t, b.audits("queue.pause", 2), 2, "a pause of a paused queue changes nothing")
 	require.Len(t, b.audits("queue.paused", 2), 2)
 	require.Len(t, b.audits("queue.resumed", 1), 1)
-	p := b.do(http.MethodPatch, "/queues/default", `{"paused":false,"maxConcurrent":3}`).problem(t, http.StatusNotImplemented)
-	require.Equal(t, "maxConcurrent", p.Errors[0].Field)
-	require.Contains(t, p.Errors[0].Rule, "not available in this version")
 	require.Contains(t, b.do(http.MethodPatch, "/queues/default", `{"paused":"yes"}`).faults(t), "paused")
 	e, err = kv.Get(t.Context(), wire.QueueSettingsKey("default"))
 	require.NoError(t, err)

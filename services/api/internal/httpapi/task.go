@@ -34,10 +34,7 @@ func (s *Server) task(ctx context.Context, c *fiber.Ctx) (*wire.Record, error) {
 
 // getTask answers GET /tasks/:id.
 func (s *Server) getTask(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	rec, err := s.task(ctx, c)
 	if err != nil {
@@ -175,7 +172,7 @@ func (s *Server) taskLogs(c *fiber.Ctx) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := s.within(requestTimeout)
 	defer cancel()
 	rec, err := s.task(ctx, c)
 	if err != nil {
@@ -192,11 +189,11 @@ func (s *Server) taskLogs(c *fiber.Ctx) error {
 	return answer(c, http.StatusOK, page)
 }
 
-// textField is a required string of a body.
-func textField(fields map[string]json.RawMessage, name string) (string, error) {
+// textField is a required string of a body, faults those found before.
+func textField(fields map[string]json.RawMessage, name string, faults wire.Faults) (string, wire.Faults) {
 	var v string
 	if err := json.Unmarshal(fields[name], &v); err != nil || v == "" {
-		return "", badInput(wire.Faults{{Field: name, Rule: "is required: a string"}})
+		faults = append(faults, wire.Fault{Field: name, Rule: "is required: a string"})
 	}
-	return v, nil
+	return v, faults
 }

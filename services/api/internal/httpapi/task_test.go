@@ -268,3 +268,48 @@ func TestBulkActions(t *testing.T) {
 	require.Len(t, faults, 3)
 	require.Contains(t, b.post("/tasks/cancel", `{"stat":"failed"}`).faults(t), "stat")
 }
+
+func TestBulkActionsOnChosenTasks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.record("failed-1", wire.StatusFailed, nil)
+	b.record("done-1", wire.StatusCompleted, nil)
+	b.record("done-2", wire.StatusCompleted, nil)
+	matched := func(path, body string) int {
+		t.Helper()
+		got := b.post(path, body)
+		require.Equal(t, http.StatusAccepted, got.status, string(got.body))
+		var m wire.MatchedAnswer
+		got.into(t, &m)
+		return m.Matched
+	}
+	require.Equal(t, 2, matched("/tasks/delete", `{"ids":["done-1","failed-1","nobody"],"dryRun":true}`))
+	require.Empty(t, b.commands())
+	require.Equal(t, 1, matched("/tasks/retry", `{"ids":["done-1","failed-1"]}`), "only what can run again")
+	require.Equal(t, 2, matched("/tasks/delete", `{"ids":["done-2","done-1","done-1"]}`), "each once")
+	msgs := b.commands()
+	require.Len(t, msgs, 2)
+	cmd, err := wire.DecodeCommand(msgs[1].Data)
+	require.NoError(t, err)
+	require.Equal(t, []string{"done-1", "done-2"}, cmd.IDs)
+
+	for _, body := range []string{`{"ids":[]}`, `{"ids":"done-1"}`, `{"ids":[3]}`, `{"ids":null}`, `{"ids":["done-1"],"status":"completed"}`} {
+		require.Contains(t, b.post("/tasks/delete", body).faults(t), "ids", body)
+	}
+}
+
+func TestTheAuditOfManyChosenTasksIsShort(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.record("done-1", wire.StatusCompleted, nil)
+	ids := []string{"done-1"}
+	for i := range 5000 {
+		ids = append(ids, wire.MakeID(100, i+1))
+	}
+	body, err := json.Marshal(map[string]any{"ids": ids})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, b.post("/tasks/delete", string(body)).status)
+	audits := b.audits("tasks.delete", 1)
+	require.Len(t, audits, 1)
+	require.JSONEq(t, `{"ids":5001}`, string(audits[0].Data.Change))
+}

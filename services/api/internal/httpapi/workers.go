@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
@@ -11,9 +10,6 @@ import (
 
 // listWorkers answers GET /workers/status.
 func (s *Server) listWorkers(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	return answer(c, http.StatusOK, s.model.Workers())
 }
 
@@ -28,9 +24,6 @@ func (s *Server) worker(id string) (wire.WorkerView, error) {
 
 // getWorker answers GET /workers/:id.
 func (s *Server) getWorker(c *fiber.Ctx) error {
-	if err := readParams(c).err(); err != nil {
-		return err
-	}
 	w, err := s.worker(c.Params("id"))
 	if err != nil {
 		return err
@@ -41,14 +34,14 @@ func (s *Server) getWorker(c *fiber.Ctx) error {
 // commandWorker answers POST /workers/:id/drain and /kill.
 func (s *Server) commandWorker(command string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := s.bare(c); err != nil {
+		if err := s.plain(c); err != nil {
 			return err
 		}
 		w, err := s.worker(c.Params("id"))
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+		ctx, cancel := s.within(requestTimeout)
 		defer cancel()
 		if err := s.store.tellWorker(ctx, w.ID, command); err != nil {
 			return unavailable("nothing was done: %s", err)

@@ -14,12 +14,17 @@ import (
 )
 
 const (
-	socketWriteTimeout = 10 * time.Second
+	// socketWriteTimeout is how long a client may leave one message lying: one that wakes up
+	// in time gets it whole, and then the reason why it is closed. It keeps nobody waiting,
+	// and what is shared by all is no more than its queue.
+	socketWriteTimeout = time.Minute
 	socketPing         = 15 * time.Second
 	// socketSilence is how long a client may answer no ping before it is given up.
 	socketSilence = 45 * time.Second
 	// socketReadLimit: clients have nothing to say.
 	socketReadLimit = 4 << 10
+	// lastWords bounds writes to a client that is gone, or to all when the service stops.
+	lastWords = time.Second
 	// closeReasonMax is what fits a close frame beside its code (RFC 6455, 5.5).
 	closeReasonMax = 123
 	sinceKey       = "since"
@@ -61,7 +66,7 @@ func (s *Server) socketPanic(*websocket.Conn) {
 
 func (s *Server) serveSocket(c *websocket.Conn) {
 	if !s.sockets.enter() {
-		closeSocket(c.Conn, fastws.CloseGoingAway, stopReason)
+		s.closeSocket(c.Conn, fastws.CloseGoingAway, stopReason)
 		return
 	}
 	defer s.sockets.leave()
@@ -74,17 +79,40 @@ func (s *Server) serveSocket(c *websocket.Conn) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		listen(conn)
+		s.listen(conn)
+	}()
+	unblocked := make(chan struct{})
+	go func() {
+		defer close(unblocked)
+		s.unblock(conn, gone)
 	}()
 	code, reason := s.speak(conn, sub, gone)
-	closeSocket(conn, code, reason)
+	sub.Close()
+	s.closeSocket(conn, code, reason)
 	<-gone
+	<-unblocked
+}
+
+// unblock cuts short what waits for a client when there is nobody to wait for any more.
+func (s *Server) unblock(conn *fastws.Conn, gone <-chan struct{}) {
+	select {
+	case <-gone:
+	case <-s.stopping:
+	}
+	_ = conn.UnderlyingConn().SetDeadline(time.Now().Add(lastWords)) // it fails where it is closed
 }
 
 // listen reads what a client sends, which is nothing but pongs and its close.
-func listen(conn *fastws.Conn) {
+func (s *Server) listen(conn *fastws.Conn) {
 	conn.SetReadLimit(socketReadLimit)
-	alive := func(string) error { return conn.SetReadDeadline(time.Now().Add(socketSilence)) }
+	alive := func(string) error {
+		select {
+		case <-s.stopping:
+			return nil // its time is running
+		default:
+			return conn.SetReadDeadline(time.Now().Add(socketSilence))
+		}
+	}
 	_ = alive("")
 	conn.SetPongHandler(alive)
 	for {
@@ -120,17 +148,24 @@ func (s *Server) speak(conn *fastws.Conn, sub Subscription, gone <-chan struct{}
 	}
 }
 
-// closeSocket says why, waits a moment for the client to hear it, and closes.
-func closeSocket(conn *fastws.Conn, code int, reason string) {
+// closeSocket says why and waits for the client to answer, as slow as it may be: what it has
+// not read yet would be lost with the connection. It ends the reader; the HTTP library closes
+// the connection once its handler has returned, and not before.
+func (s *Server) closeSocket(conn *fastws.Conn, code int, reason string) {
+	patience := time.Duration(0)
 	if code != 0 {
 		if len(reason) > closeReasonMax {
 			reason = reason[:closeReasonMax]
 		}
-		err := conn.WriteControl(fastws.CloseMessage, fastws.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
+		err := conn.WriteControl(fastws.CloseMessage, fastws.FormatCloseMessage(code, reason), time.Now().Add(lastWords))
 		if err == nil || errors.Is(err, fastws.ErrCloseSent) {
-			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
-			return // the reader ends by the client's answer, or by this deadline
+			patience = socketSilence
 		}
 	}
-	_ = conn.Close()
+	select {
+	case <-s.stopping:
+		patience = min(patience, lastWords)
+	default:
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(patience)) // it fails where the connection is closed
 }

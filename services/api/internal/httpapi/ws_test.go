@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +75,57 @@ func TestWebSocketOfAClientThatCannotKeepUpIsClosedWithAReason(t *testing.T) {
 	require.ErrorAs(t, err, &closed, "%v", err)
 	require.Equal(t, websocket.ClosePolicyViolation, closed.Code)
 	require.Equal(t, "too slow", closed.Text)
+	requireClosed(t, f)
+}
+
+const sleeperMessage = 256 << 10
+
+// sleeper is a client that reads nothing until it is woken up; the feed is stuck in a write.
+func (b *bundle) sleeper() (*websocket.Conn, *feed) {
+	b.t.Helper()
+	plain := websocket.Dialer{HandshakeTimeout: soon} // what is compressed is too small to fill anything
+	conn, _, err := plain.DialContext(b.t.Context(), "ws://"+b.addr+"/ws", nil)
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = conn.Close() })
+	f := b.feed()
+	message := []byte(`"` + strings.Repeat("x", sleeperMessage-2) + `"`)
+	for stuck := false; !stuck; {
+		select {
+		case f.out <- message:
+		case <-time.After(200 * time.Millisecond):
+			stuck = true
+		}
+	}
+	return conn, f
+}
+
+func TestASleepingClientThatWakesUpHearsWhyItIsClosed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conn, f := b.sleeper()
+	f.reason = "too slow"
+	close(f.out)
+	err := error(nil)
+	for err == nil {
+		var message []byte
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(soon)))
+		if _, message, err = conn.ReadMessage(); err == nil {
+			require.Len(t, message, sleeperMessage, "messages come whole")
+		}
+	}
+	var closed *websocket.CloseError
+	require.ErrorAs(t, err, &closed)
+	require.Equal(t, "too slow", closed.Text)
+	requireClosed(t, f)
+}
+
+func TestShutdownDoesNotWaitForASleepingClient(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, f := b.sleeper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, b.server.Shutdown(ctx))
 	requireClosed(t, f)
 }
 

@@ -32,6 +32,15 @@ func oneOrMore(description string) object {
 	return object{"description": description, "oneOf": []object{{"type": "string"}, array(object{"type": "string"})}}
 }
 
+var (
+	maxConcurrent = withDescription(bounded(1, wire.MaxConcurrentLimit, nil),
+		"Tasks that run at once, over all pools and priorities; null for no limit.")
+	ratePerSecond = object{
+		"type": []string{"number", "null"}, "exclusiveMinimum": 0, "maximum": wire.MaxRateLimit,
+		"description": "Starts a second, over all pools and priorities; after a pause at most a tenth of that, at least one, comes at once. Null for no limit.",
+	}
+)
+
 // inputs are the schemas of bodies.
 var inputs = object{
 	"Submission": closed(object{
@@ -60,18 +69,22 @@ var inputs = object{
 	"BulkFilter": closed(object{
 		"status": oneOrMore("Statuses."), "type": oneOrMore("Types; image.* takes all below image."), "queue": oneOrMore("Queues."),
 		"priority": oneOrMore("Priorities."), "worker": oneOrMore("Workers."), "tag": oneOrMore("key:value pairs."),
-		"q": object{"type": "string", "description": "Prefix of the id."}, "dryRun": object{"type": "boolean", "default": false},
+		"q":      object{"type": "string", "description": "Prefix of the id."},
+		"ids":    object{"type": "array", "items": object{"type": "string"}, "minItems": 1, "maxItems": 10_000, "description": "The tasks one by one, in place of filters."},
+		"dryRun": object{"type": "boolean", "default": false},
 	}),
 	"PoolChange": closed(object{
 		"min": bounded(0, 100_000, nil), "max": bounded(1, 100_000, nil), "paused": object{"type": "boolean"},
 	}),
 	"QueueChange": closed(object{
-		"paused":        object{"type": "boolean"},
-		"maxConcurrent": bounded(1, 1_000_000, nil),
-		"ratePerSecond": object{"type": []string{"number", "null"}},
-		"types": object{"type": []string{"object", "null"}, "description": "Limits by type.", "additionalProperties": closed(object{
-			"maxConcurrent": bounded(1, 1_000_000, nil), "ratePerSecond": object{"type": []string{"number", "null"}},
-		})},
+		"paused": object{"type": "boolean"}, "maxConcurrent": maxConcurrent, "ratePerSecond": ratePerSecond,
+		"types": object{
+			"type": []string{"object", "null"}, "description": "Limits by type: a type not named keeps its own, null takes them away.",
+			"maxProperties": wire.MaxLimitedTypes,
+			"additionalProperties": object{"oneOf": []object{
+				closed(object{"maxConcurrent": maxConcurrent, "ratePerSecond": ratePerSecond}), {"type": "null"},
+			}},
+		},
 	}),
 	"SignIn": closed(object{"token": object{"type": "string", "minLength": 1}}, "token"),
 }

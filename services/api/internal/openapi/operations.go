@@ -158,8 +158,9 @@ var operations = []operation{
 	},
 	{
 		method: "PATCH", path: "/queues/{name}", id: "changeQueue", tag: "queues", summary: "Pause or resume a queue", role: operator,
-		description: "Limits are not available in this version: a 501 names them.", body: ref("QueueChange"),
-		answers: []reply{{status: 200, shape: wire.QueueView{}}}, problems: []int{404, 413, 415, 501, 503},
+		description: "What is not named stays; null takes a limit away. Limits are in force when the answer comes: a new one settles for a moment first, while pools tell what they run.",
+		body:        ref("QueueChange"),
+		answers:     []reply{{status: 200, shape: wire.QueueView{}}}, problems: []int{404, 413, 415, 503},
 	},
 	{
 		method: "POST", path: "/queues/{name}/pause", id: "pauseQueue", tag: "queues", summary: "Hand out nothing of a queue", role: operator,
@@ -231,7 +232,7 @@ var operations = []operation{
 func bulkOperation(action, summary string) operation {
 	return operation{
 		method: "POST", path: "/tasks/" + action, id: action + "Tasks", tag: "tasks", summary: summary, role: operator,
-		description: "The filters of the list, at least one. With dryRun it only counts.", body: ref("BulkFilter"),
+		description: "The filters of the list, at least one; or tasks by their ids. With dryRun it only counts.", body: ref("BulkFilter"),
 		answers: []reply{{status: 202, shape: wire.MatchedAnswer{}}}, problems: []int{413, 415, 503},
 	}
 }

@@ -263,6 +263,43 @@ func TestSeriesSurviveARestart(t *testing.T) {
 	}
 }
 
+func TestSeriesOfWhatIsKeptAndHowLongItRan(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	var totals wire.Totals
+	s.publish(wire.SubjectSeriesFine, encode(t, wire.Sample{At: wire.Now().Add(-30 * time.Second), Totals: *totals.Clone()}))
+	totals.DurationMs.Add(100)
+	totals.DurationMs.Add(300)
+	s.publish(wire.SubjectSeriesFine, encode(t, wire.Sample{At: wire.Now().Add(-25 * time.Second), Totals: *totals.Clone()}))
+	m := s.ready()
+	s.put(record(101), record(102, done(wire.StatusFailed)))
+	eventually(t, func() bool { return m.Counts().Total == 2 }, "the tasks are not seen")
+	s.publish(wire.SubjectSeriesFine, encode(t, wire.Sample{At: wire.Now(), Totals: *totals.Clone()}))
+	var out wire.Series
+	eventually(t, func() bool {
+		var err error
+		out, err = m.Series(t.Context(), time.Minute, time.Second)
+		require.NoError(t, err)
+		return len(known(out.Counts["total"])) > 0
+	}, "the sample is not seen")
+	require.Len(t, out.Counts, 8)
+	require.Equal(t, int64(2), known(out.Counts["total"])[0])
+	require.Equal(t, int64(1), known(out.Counts["failed"])[0])
+	require.Equal(t, int64(1), known(out.Counts["pending"])[0])
+	require.Nil(t, out.Counts["total"][40], "what was kept before this model began is not known")
+	require.Len(t, out.AverageExecutionTimeMs, 60)
+	require.Contains(t, known(out.AverageExecutionTimeMs), int64(200))
+}
+
+func known(values []*int64) (out []int64) {
+	for _, v := range values {
+		if v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
 func sum(counts []int64) (n int64) {
 	for _, c := range counts {
 		n += c

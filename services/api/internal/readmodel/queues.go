@@ -28,7 +28,9 @@ func (m *Model) Queues() []wire.QueueView {
 	}
 	_, set := m.set.read()
 	for name, s := range set {
-		queue(name).Paused = s.Paused
+		q := queue(name)
+		q.Paused = s.Paused
+		q.SetLimits(&s)
 	}
 	m.addRates(queues)
 	out := make([]wire.QueueView, 0, len(queues))

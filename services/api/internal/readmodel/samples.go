@@ -36,7 +36,9 @@ type point struct {
 	types            map[uint32]uint64
 	durations, waits histogram
 	waiting          [4]int64
-	workers          []workerPoint
+	// counts of the tasks kept; nil where the sample was taken before this API ran.
+	counts  *wire.TaskCounts
+	workers []workerPoint
 }
 
 type workerPoint struct {
@@ -104,8 +106,17 @@ func (m *Model) takeSamples(batch []message) {
 			m.log.Warn("a sample cannot be read", obs.KeySeq, msg.seq, obs.KeyErr, err)
 			continue
 		}
-		m.series.add(&s, msg.seq == 1)
+		m.series.add(&s, m.countsOf(&s), msg.seq == 1)
 	}
+}
+
+// countsOf is what is kept at the time of a sample: nobody samples it, so that of a replayed
+// one is not known.
+func (m *Model) countsOf(s *wire.Sample) *wire.TaskCounts {
+	if wire.Now().Sub(s.At) > wire.SampleFine {
+		return nil
+	}
+	return new(m.Counts())
 }
 
 // pointOf makes a point of totals alone.
@@ -119,14 +130,14 @@ func pointOf(t *wire.Totals) point {
 	return p
 }
 
-func (b *seriesBook) add(s *wire.Sample, first bool) {
+func (b *seriesBook) add(s *wire.Sample, counts *wire.TaskCounts, first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.points); n > 0 && s.At.Sub(b.points[n-1].at) < time.Second {
 		return // the coarse sample of the same tick, or a clock that went back
 	}
 	p := pointOf(&s.Totals)
-	p.at = s.At
+	p.at, p.counts = s.At, counts
 	for i, name := range wire.Priorities {
 		p.waiting[i] = s.Waiting[name]
 	}

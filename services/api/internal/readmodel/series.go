@@ -21,7 +21,7 @@ func (m *Model) Series(ctx context.Context, window, step time.Duration) (wire.Se
 	r := &resampler{from: end - wire.Time(int64(steps)*stepMs), step: wire.Time(stepMs), steps: steps, now: now}
 	r.take(&m.series, m.Totals())
 	out := wire.Series{From: r.from, StepMs: stepMs, Tasks: r.tasks(), Types: r.types(), Waiting: r.waiting(), Workers: r.workers()}
-	out.QueueLatencyMs = r.latency()
+	out.Counts, out.QueueLatencyMs, out.AverageExecutionTimeMs = r.counts(), r.latency(), r.averages()
 	out.Marks = m.events.marked(r.from)
 	return out, nil
 }
@@ -183,10 +183,56 @@ func (r *resampler) workers() map[string]wire.WorkerSeries {
 // shown is a figure without the digits that its storage adds.
 func shown(v float32) *float64 { return new(math.Round(float64(v)*100) / 100) }
 
-// latency takes the quantiles of what was counted between the samples around each step: the
-// nearest ones outside of it, where they are near.
+// counts are those of the tasks kept, under the names that wire.TaskCounts has.
+func (r *resampler) counts() map[string][]*int64 {
+	out := map[string][]*int64{}
+	for _, name := range countNames {
+		out[name] = make([]*int64, r.steps)
+	}
+	r.measured(func(i int, p *point) {
+		if p.counts == nil {
+			return
+		}
+		for k, n := range countsInOrder(p.counts) {
+			out[countNames[k]][i] = new(int64(n))
+		}
+	})
+	return out
+}
+
+var countNames = [...]string{
+	string(wire.StatusPending), string(wire.StatusInProgress), string(wire.StatusCompleted), string(wire.StatusFailed),
+	string(wire.StatusScheduled), string(wire.StatusRetrying), string(wire.StatusCancelled), "total",
+}
+
+func countsInOrder(c *wire.TaskCounts) [len(countNames)]int {
+	return [...]int{c.Pending, c.InProgress, c.Completed, c.Failed, c.Scheduled, c.Retrying, c.Cancelled, c.Total}
+}
+
+// latency are the quantiles of how long what was started in each step had waited.
 func (r *resampler) latency() wire.LatencySeries {
 	out := wire.LatencySeries{P50: make([]*int64, r.steps), P99: make([]*int64, r.steps)}
+	r.counted(func(i int, a, b *point) {
+		d := b.waits.minus(&a.waits)
+		out.P50[i], out.P99[i] = d.quantile(0.5), d.quantile(0.99)
+	})
+	return out
+}
+
+// averages are the mean times of what ended in each step.
+func (r *resampler) averages() []*int64 {
+	out := make([]*int64, r.steps)
+	r.counted(func(i int, a, b *point) {
+		if d := b.durations.minus(&a.durations); d.count > 0 {
+			out[i] = new(int64(math.Round(d.mean())))
+		}
+	})
+	return out
+}
+
+// counted calls f for each step with the samples around it, whose difference is what was
+// counted in between: the nearest ones outside of it, where they are near.
+func (r *resampler) counted(f func(i int, a, b *point)) {
 	low, high := cursor{points: r.points}, cursor{points: r.points}
 	r.each(func(i int, from, to wire.Time) {
 		a, b, hold := low.before(from), high.before(to), r.hold(to)
@@ -197,9 +243,7 @@ func (r *resampler) latency() wire.LatencySeries {
 			b++
 		}
 		if b > a && from <= r.now {
-			d := r.points[b].waits.minus(&r.points[a].waits)
-			out.P50[i], out.P99[i] = d.quantile(0.5), d.quantile(0.99)
+			f(i, &r.points[a], &r.points[b])
 		}
 	})
-	return out
 }
