@@ -103,6 +103,10 @@ func TestOperatorsChangeTheSystem(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.onJSON("PATCH /pools/p", 200, wire.PoolView{Name: "p", Min: 0, Max: 9})
+	f.onJSON("PATCH /queues/q", 200, wire.QueueView{
+		Name: "q", ServedBy: []string{"p"}, QueueLimits: wire.QueueLimits{MaxConcurrent: new(4)},
+		Types: map[string]wire.QueueLimits{"mail.send": {MaxConcurrent: new(1), RatePerSecond: new(0.5)}},
+	})
 	f.onJSON("POST /queues/q/pause", 200, wire.QueueView{Name: "q"})
 	f.onJSON("POST /queues/q/resume", 200, wire.QueueView{Name: "q"})
 	f.onJSON("POST /workers/worker-1/drain", 202, wire.ActionAnswer{ID: "worker-1", Status: "idle"})
@@ -113,6 +117,8 @@ func TestOperatorsChangeTheSystem(t *testing.T) {
 		out, heard string
 	}{
 		{"pools p --min 0 --max 9", "", `PATCH /pools/p {"max":9,"min":0}`},
+		{"queues q --max-concurrent 4 --rate none", "", `PATCH /queues/q {"maxConcurrent":4,"ratePerSecond":null}`},
+		{"queues q --type mail.send --rate 0.5", "", `PATCH /queues/q {"types":{"mail.send":{"ratePerSecond":0.5}}}`},
 		{"pause --pool p", "pool p paused\n", `PATCH /pools/p {"paused":true}`},
 		{"resume --pool p", "pool p resumed\n", `PATCH /pools/p {"paused":false}`},
 		{"pause q", "queue q paused\n", "POST /queues/q/pause "},
@@ -124,6 +130,9 @@ func TestOperatorsChangeTheSystem(t *testing.T) {
 		require.Zero(t, r.status, "%s: %s", c.args, r.errOut)
 		if c.out != "" {
 			require.Equal(t, c.out, r.out, c.args)
+		}
+		if strings.HasPrefix(c.args, "queues") {
+			require.Contains(t, r.out, "4, mail.send 1 0.5/s")
 		}
 		calls := f.requests("")
 		last := calls[len(calls)-1]

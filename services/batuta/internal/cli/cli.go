@@ -1,5 +1,5 @@
 // Package cli is the command for people. It speaks with a Batuta over HTTP and holds no
-// state; only `up` and `worker` run parts of Batuta itself, and are given by the caller.
+// state; only `up`, `worker` and `chaos` run parts of Batuta itself, and are given by the caller.
 package cli
 
 import (
@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/batuta-tasks/batuta/services/batuta/internal/apiclient"
+	"github.com/batuta-tasks/batuta/services/batuta/internal/chaos/options"
 	"github.com/batuta-tasks/batuta/services/batuta/internal/term"
 )
 
@@ -30,6 +32,10 @@ type Commands struct {
 	// Worker runs the built-in worker process and returns the exit status. env is as of
 	// os.Environ, with the flags that were given as variables at its end.
 	Worker func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, env []string) int
+	// Chaos breaks a system on purpose (that of the client, or nil: its own), and Role is one of the processes of that system;
+	// both return the exit status.
+	Chaos func(ctx context.Context, o options.Options, client *apiclient.Client, out, errOut *term.Screen) int
+	Role  func(ctx context.Context, args, env []string, stdout, stderr io.Writer) int
 }
 
 // IO is what a command reads and writes.
@@ -139,6 +145,9 @@ func addCommands(a *app, root *cobra.Command) {
 		add(groupRun, newWorker(a))
 	}
 	add(groupRun, newBench(a))
+	if a.commands.Chaos != nil {
+		add(groupRun, newChaos(a), newRole(a))
+	}
 	add(groupTasks, newSubmit(a), newGet(a), newList(a), newWatch(a), newLogs(a),
 		newCancel(a), newRetry(a), newDelete(a))
 	add(groupSystem, newStats(a), newWorkers(a), newDrain(a), newKill(a), newPools(a), newQueues(a),

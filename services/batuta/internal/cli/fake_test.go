@@ -215,7 +215,9 @@ func withResult(raw string) func(*wire.TaskDetail) {
 }
 
 func withProgress(percent float64, message string) func(*wire.TaskDetail) {
-	return func(t *wire.TaskDetail) { t.Progress = &wire.Progress{Percent: percent, Message: message} }
+	return func(t *wire.TaskDetail) {
+		t.Progress = &wire.ProgressView{Percent: &percent, Message: wire.Text(message)}
+	}
 }
 
 func withError(message string) func(*wire.TaskDetail) {

@@ -165,11 +165,11 @@ func differs(a, b *wire.TaskResource) bool {
 	return a.Status != b.Status || a.Attempt != b.Attempt || a.Fence != b.Fence || a.Worker != b.Worker || progressOf(a) != progressOf(b)
 }
 
-func progressOf(t *wire.TaskResource) wire.Progress {
+func progressOf(t *wire.TaskResource) string {
 	if t.Progress == nil {
-		return wire.Progress{}
+		return ""
 	}
-	return *t.Progress
+	return t.Progress.String()
 }
 
 // tell prints a lasting line above the bars.
@@ -255,8 +255,8 @@ func barOf(s *term.Screen, t *wire.TaskResource) (string, bool) {
 	switch {
 	case t.Status == wire.StatusCompleted:
 		return s.Bar(100, barWidth, term.Green), true
-	case t.Progress != nil && t.Status == wire.StatusInProgress:
-		return s.Bar(t.Progress.Percent, barWidth, term.Cyan), true
+	case t.Progress != nil && t.Progress.Percent != nil && t.Status == wire.StatusInProgress:
+		return s.Bar(*t.Progress.Percent, barWidth, term.Cyan), true
 	}
 	return "", false
 }
@@ -267,7 +267,7 @@ func taskNote(t *wire.TaskResource, now wire.Time) string {
 	case wire.StatusInProgress:
 		note := since(t.StartedAt, now)
 		if p := t.Progress; p != nil && p.Message != "" {
-			note += "  " + p.Message
+			note += "  " + string(p.Message)
 		}
 		return note + "  " + t.Type + " on " + orNone(t.Worker)
 	case wire.StatusCompleted:

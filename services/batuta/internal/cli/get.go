@@ -94,7 +94,7 @@ func (a *app) showTask(t *wire.TaskDetail) error {
 	l.add("worker", term.Clean(workerText(&t.TaskResource)))
 	a.taskTimes(l, &t.TaskResource)
 	if t.Progress != nil {
-		l.add("progress", strings.TrimSpace(fmt.Sprintf("%.0f%% %s", t.Progress.Percent, term.Clean(t.Progress.Message))))
+		l.add("progress", term.Clean(t.Progress.String()))
 	}
 	if t.Error != nil {
 		l.add("error", fmt.Sprintf("%s (%s, attempt %d, %s)", a.paint(term.Red, term.Clean(t.Error.Message)), t.Error.Code, t.Error.Attempt, showTime(t.Error.At)))

@@ -112,7 +112,7 @@ func addTask(table *term.Table, t *wire.TaskResource, now wire.Time) {
 	note := ""
 	switch {
 	case t.Status == wire.StatusInProgress && t.Progress != nil:
-		note = strings.TrimSpace(strconv.FormatFloat(t.Progress.Percent, 'f', 0, 64) + "% " + t.Progress.Message)
+		note = t.Progress.String()
 	case t.Status == wire.StatusFailed || t.Status == wire.StatusRetrying:
 		note = errorNote(t)
 	case t.Status == wire.StatusScheduled:

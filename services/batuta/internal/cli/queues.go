@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,17 +17,111 @@ import (
 func newQueues(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queues [NAME...]",
-		Short: "List the queues",
+		Short: "List the queues, or change the limits of one",
 		Long: `List the queues with what waits in them by priority, how long the oldest task waits, the
 tasks a second that come and go, and the pools that serve them. A queue that no pool serves
-is warned about: nothing in it runs.`,
+is warned about: nothing in it runs.
+
+With a name and --max-concurrent or --rate: change the limits on what runs at once and on
+starts a second, over all pools and priorities; of one type in the queue with --type. They are
+in force at once, and kept.`,
 		Example: `  batuta queues
-  batuta queues imports --json | jq .depth`,
+  batuta queues imports --json | jq .depth
+  batuta queues imports --max-concurrent 4
+  batuta queues default --type mail.send --rate 10
+  batuta queues default --type mail.send --rate none`,
 		Args:              argCount(0, -1, "the queue's name"),
 		ValidArgsFunction: a.queueNames,
-		RunE:              a.api(a.queues),
 	}
+	limits := &limitFlags{}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&limits.most, "max-concurrent", "", "tasks that run at once, or none for no limit")
+	cmd.Flags().StringVar(&limits.rate, "rate", "", "starts a second, or none for no limit")
+	cmd.Flags().StringVar(&limits.taskType, "type", "", "the type whose limits to change")
+	cmd.RunE = a.api(func(ctx context.Context, c *apiclient.Client, names []string) error {
+		if limits.none() {
+			return a.queues(ctx, c, names)
+		}
+		return a.limitQueue(ctx, c, names, limits)
+	})
 	return a.jsonFlag(cmd)
+}
+
+// limitFlags change the limits of a queue.
+type limitFlags struct {
+	most, rate, taskType string
+}
+
+func (l *limitFlags) none() bool { return *l == limitFlags{} }
+
+// change is the body of the request.
+func (l *limitFlags) change() (map[string]any, error) {
+	limits := map[string]any{}
+	switch n, err := strconv.Atoi(l.most); {
+	case l.most == "":
+	case l.most == "none":
+		limits["maxConcurrent"] = nil
+	case err != nil:
+		return nil, usagef("--max-concurrent: %q is neither a whole number nor none", l.most)
+	default:
+		limits["maxConcurrent"] = n
+	}
+	switch r, err := strconv.ParseFloat(l.rate, 64); {
+	case l.rate == "":
+	case l.rate == "none":
+		limits["ratePerSecond"] = nil
+	case err != nil:
+		return nil, usagef("--rate: %q is neither a number nor none", l.rate)
+	default:
+		limits["ratePerSecond"] = r
+	}
+	switch {
+	case len(limits) == 0:
+		return nil, usagef("--type goes with --max-concurrent or --rate")
+	case l.taskType != "":
+		return map[string]any{"types": map[string]any{l.taskType: limits}}, nil
+	}
+	return limits, nil
+}
+
+func (a *app) limitQueue(ctx context.Context, c *apiclient.Client, names []string, limits *limitFlags) error {
+	change, err := limits.change()
+	if err != nil {
+		return err
+	}
+	if len(names) != 1 {
+		return usagef("give the name of one queue before its limits")
+	}
+	q, err := c.ChangeQueue(ctx, names[0], change)
+	if err != nil {
+		return err
+	}
+	return a.showQueues([]apiclient.Queue{q})
+}
+
+// limitsOf shows the limits of a queue and of its types: "4", "10/s", "mail.send 4 10/s".
+func limitsOf(q *wire.QueueView) string {
+	show := func(name string, l wire.QueueLimits) string {
+		parts := []string{}
+		if name != "" {
+			parts = append(parts, name)
+		}
+		if l.MaxConcurrent != nil {
+			parts = append(parts, strconv.Itoa(*l.MaxConcurrent))
+		}
+		if l.RatePerSecond != nil {
+			parts = append(parts, strconv.FormatFloat(*l.RatePerSecond, 'f', -1, 64)+"/s")
+		}
+		return strings.Join(parts, " ")
+	}
+	var all []string
+	if own := show("", q.QueueLimits); own != "" {
+		all = append(all, own)
+	}
+	for _, name := range sortedKeys(q.Types) {
+		all = append(all, show(name, q.Types[name]))
+	}
+	return strings.Join(all, ", ")
 }
 
 func (a *app) queues(ctx context.Context, c *apiclient.Client, names []string) error {
@@ -55,12 +150,12 @@ func (a *app) showQueues(queues []apiclient.Queue) error {
 	if a.json {
 		return printDocs(a, queues)
 	}
-	table := term.NewTable("NAME", "CRITICAL>", "HIGH>", "MEDIUM>", "LOW>", "OLDEST>", "IN/S>", "OUT/S>", "STATE", "SERVED BY")
+	table := term.NewTable("NAME", "CRITICAL>", "HIGH>", "MEDIUM>", "LOW>", "OLDEST>", "IN/S>", "OUT/S>", "LIMITS", "STATE", "SERVED BY")
 	for _, q := range queues {
 		v := &q.Value
 		table.Add(term.Text(v.Name), term.Text(count(v.Depth.Critical)), term.Text(count(v.Depth.High)), term.Text(count(v.Depth.Medium)),
 			term.Text(count(v.Depth.Low)), term.Text(showMs(v.OldestWaitMs)), term.Text(showFloat(v.RateIn, 1)),
-			term.Text(showFloat(v.RateOut, 1)), pausedCell(v.Paused), servedBy(v))
+			term.Text(showFloat(v.RateOut, 1)), term.Text(limitsOf(v)), pausedCell(v.Paused), servedBy(v))
 	}
 	if err := writeTable(a, table); err != nil {
 		return err

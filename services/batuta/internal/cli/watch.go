@@ -75,8 +75,8 @@ func (a *app) change(raw []byte, t *wire.TaskResource) error {
 		return a.printRaw(raw)
 	}
 	note := taskNote(t, wire.Now())
-	if t.Progress != nil && t.Status == wire.StatusInProgress {
-		note = fmt.Sprintf("%.0f%%  %s", t.Progress.Percent, note)
+	if p := t.Progress; p != nil && p.Percent != nil && t.Status == wire.StatusInProgress {
+		note = fmt.Sprintf("%.0f%%  %s", *p.Percent, note)
 	}
 	return a.say("%s  %s  %s  %s", showTime(wire.Now()), t.ID, term.Pad(string(t.Status), wordWidth, false), term.Clean(note))
 }
