@@ -83,6 +83,13 @@ func (c *Client) ChangePool(ctx context.Context, name string, change map[string]
 	return out, err
 }
 
+// ChangeQueue sets limits of a queue, or its pause.
+func (c *Client) ChangeQueue(ctx context.Context, name string, change map[string]any) (Queue, error) {
+	var out Queue
+	err := c.patch(ctx, "/queues/"+url.PathEscape(name), change, &out)
+	return out, err
+}
+
 // Queues lists the queues.
 func (c *Client) Queues(ctx context.Context) ([]Queue, error) {
 	var out struct {

@@ -10,13 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/shirou/gopsutil/v3/disk"
 
+	"github.com/batuta-tasks/batuta/shared/lifecycle"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/settings"
 )
@@ -29,23 +28,23 @@ type Config struct {
 	DataDir string
 	// Sync says when writes are made durable.
 	Sync settings.Sync
-	Log  *slog.Logger
+	// CheckEvery is how often the stores are looked at, for one that is frozen; 0 is 1 s.
+	CheckEvery time.Duration
+	Log        *slog.Logger
 }
 
 // Server is the embedded server as a service.
 type Server struct {
-	cfg  Config
-	ns   *server.Server
-	lock *os.File
+	cfg   Config
+	group lifecycle.Group
+	lock  *os.File
+	// ns is the server that runs: another one after a restart.
+	ns atomic.Pointer[server.Server]
+	// trouble is why the store takes nothing at present; nil where it does.
+	trouble atomic.Pointer[error]
 }
 
-// Shares of the disk: what is left free, so that the store is refused cleanly before the
-// disk is really full, which would freeze it.
-const (
-	reservePercent = 10
-	smallestStore  = 256 << 20
-	readyTimeout   = 60 * time.Second
-)
+const readyTimeout = 60 * time.Second
 
 // New makes a server that does not run yet.
 func New(cfg Config) *Server { return &Server{cfg: cfg} }
@@ -56,12 +55,34 @@ func (s *Server) String() string { return "nats-server" }
 // Start opens the store and listens. The errors name the setting at fault.
 func (s *Server) Start(ctx context.Context) error {
 	opts, err := s.options(ctx)
+	if err == nil {
+		err = s.open(opts)
+	}
+	if err == nil {
+		err = s.group.Start(ctx)
+	}
 	if err != nil {
+		s.close()
 		return errors.Join(err, s.unlock())
 	}
+	s.keepPort()
+	s.group.Go("look at the stores", s.watch)
+	return nil
+}
+
+// keepPort makes a restart use the same port, also where the server has found it by itself.
+func (s *Server) keepPort() {
+	host, _, _ := net.SplitHostPort(s.cfg.Addr)
+	if at, ok := s.NATS().Addr().(*net.TCPAddr); ok {
+		s.cfg.Addr = net.JoinHostPort(host, strconv.Itoa(at.Port))
+	}
+}
+
+// open runs a server on the store.
+func (s *Server) open(opts *server.Options) error {
 	ns, err := server.NewServer(opts)
 	if err != nil {
-		return errors.Join(fmt.Errorf("embedded NATS server: %w", err), s.unlock())
+		return fmt.Errorf("embedded NATS server: %w", err)
 	}
 	log := &logger{log: s.cfg.Log.With("service", "nats-server")}
 	ns.SetLoggerV2(log, false, false, false)
@@ -69,19 +90,33 @@ func (s *Server) Start(ctx context.Context) error {
 	if !ns.ReadyForConnections(readyTimeout) || !ns.JetStreamEnabled() {
 		ns.Shutdown()
 		ns.WaitForShutdown()
-		return errors.Join(fmt.Errorf("BATUTA_DATA_DIR: the embedded NATS server cannot use %s: %s", s.cfg.DataDir, log.lastError()), s.unlock())
+		return fmt.Errorf("BATUTA_DATA_DIR: the embedded NATS server cannot use %s: %s", s.cfg.DataDir, log.lastError())
 	}
-	s.ns = ns
+	s.ns.Store(ns)
+	s.cfg.Log.Info("the embedded NATS server serves", "url", ns.ClientURL(), "store", s.cfg.DataDir, "sync", durability(ns.JetStreamConfig()))
 	return nil
 }
 
-// Stop closes the store in order.
-func (s *Server) Stop(context.Context) error {
-	if s.ns != nil {
-		s.ns.Shutdown()
-		s.ns.WaitForShutdown()
+// durability is what the running store says of when it writes to the disk.
+func durability(c *server.JetStreamConfig) string {
+	if c.SyncAlways {
+		return "always"
 	}
-	return s.unlock()
+	return c.SyncInterval.String()
+}
+
+// Stop closes the store in order.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.group.Stop(ctx)
+	s.close()
+	return errors.Join(err, s.unlock())
+}
+
+func (s *Server) close() {
+	if ns := s.NATS(); ns != nil {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+	}
 }
 
 func (s *Server) unlock() error {
@@ -93,8 +128,22 @@ func (s *Server) unlock() error {
 	return f.Close()
 }
 
-// NATS is the running server; nil before Start.
-func (s *Server) NATS() *server.Server { return s.ns }
+// NATS is the running server; nil before Start, another one after a restart.
+func (s *Server) NATS() *server.Server { return s.ns.Load() }
+
+// InProcessConn connects to the server that runs at present: clients find it again after a
+// restart.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	ns := s.NATS()
+	if ns == nil || !ns.Running() {
+		return nil, errStopped
+	}
+	conn, err := ns.InProcessConn()
+	if err != nil {
+		return nil, fmt.Errorf("connect within the process: %w", err)
+	}
+	return conn, nil
+}
 
 func (s *Server) options(ctx context.Context) (*server.Options, error) {
 	host, port, err := net.SplitHostPort(s.cfg.Addr)
@@ -119,10 +168,12 @@ func (s *Server) options(ctx context.Context) (*server.Options, error) {
 	if err := os.MkdirAll(store, 0o750); err != nil {
 		return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
 	}
-	if s.lock, err = lock(store); err != nil {
-		return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
+	if s.lock == nil {
+		if s.lock, err = lock(store); err != nil {
+			return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
+		}
 	}
-	room, err := room(ctx, store)
+	room, err := s.room(ctx, store)
 	if err != nil {
 		return nil, fmt.Errorf("BATUTA_DATA_DIR: %w", err)
 	}
@@ -136,76 +187,15 @@ func (s *Server) options(ctx context.Context) (*server.Options, error) {
 	return opts, nil
 }
 
-// room is how many bytes the store may take: what it holds and what is free, less a reserve.
-func room(ctx context.Context, dir string) (int64, error) {
-	usage, err := disk.UsageWithContext(ctx, dir)
-	if err != nil {
-		return 0, fmt.Errorf("read the free space of %s: %w", dir, err)
-	}
-	var held int64
-	err = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // a file that vanishes meanwhile is not held
-		}
-		if info, err := d.Info(); err == nil {
-			held += info.Size()
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("measure %s: %w", dir, err)
-	}
-	free := int64(usage.Free) / 100 * (100 - reservePercent)
-	if held+free < smallestStore {
-		return 0, fmt.Errorf("%s: %d MB are free, at least %d MB are needed", dir, usage.Free>>20, smallestStore>>20)
-	}
-	return held + free, nil
-}
+var errStopped = errors.New("the embedded NATS server does not run")
 
-// logger passes the server's words on and keeps the last error for the message of Start.
-type logger struct {
-	log  *slog.Logger
-	last atomic.Pointer[string]
-}
-
-func (l *logger) lastError() string {
-	if s := l.last.Load(); s != nil {
-		return *s
-	}
-	return "it did not become ready in time"
-}
-
-func (l *logger) keep(s string) string {
-	l.last.Store(&s)
-	return s
-}
-
-func (l *logger) Noticef(format string, v ...any) {
-	l.log.Debug("NATS server", "text", message(format, v))
-}
-
-func (l *logger) Warnf(format string, v ...any) {
-	l.log.Warn("NATS server", "text", message(format, v))
-}
-
-func (l *logger) Errorf(format string, v ...any) {
-	l.log.Error("NATS server", "text", l.keep(message(format, v)))
-}
-
-func (l *logger) Fatalf(format string, v ...any) {
-	l.log.Error("NATS server", "text", l.keep(message(format, v)))
-}
-func (l *logger) Debugf(string, ...any) {}
-func (l *logger) Tracef(string, ...any) {}
-
-func message(format string, v []any) string { return strings.TrimSpace(fmt.Sprintf(format, v...)) }
-
-var errStopped = errors.New("the embedded NATS server stopped by itself")
-
-// Ready is nil while the server serves.
+// Ready is nil while the server serves and its stores take what is given to them.
 func (s *Server) Ready() error {
-	if s.ns == nil || !s.ns.Running() {
+	if ns := s.NATS(); ns == nil || !ns.Running() {
 		return errStopped
+	}
+	if err := s.trouble.Load(); err != nil {
+		return *err
 	}
 	return nil
 }

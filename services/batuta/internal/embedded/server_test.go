@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"net"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -68,4 +69,20 @@ func TestErrorsNameTheSetting(t *testing.T) {
 	require.ErrorContains(t, server(t, l.Addr().String(), t.TempDir()).Start(t.Context()), "BATUTA_NATS_ADDR: ")
 	require.ErrorContains(t, server(t, "nowhere", t.TempDir()).Start(t.Context()), `BATUTA_NATS_ADDR: "nowhere" is not host:port`)
 	require.ErrorContains(t, server(t, "127.0.0.1:0", "/dev/null/x").Start(t.Context()), "BATUTA_DATA_DIR: ")
+}
+
+// What BATUTA_SYNC says reaches the server: with always nothing is acknowledged before it is
+// on disk, for power may fail.
+func TestSyncReachesTheServer(t *testing.T) {
+	t.Parallel()
+	for _, sync := range []settings.Sync{{Always: true}, {Interval: 3 * time.Second}} {
+		s := embedded.New(embedded.Config{Addr: "127.0.0.1:0", DataDir: t.TempDir(), Sync: sync, Log: obs.NewTestLogger(t.Output())})
+		require.NoError(t, s.Start(t.Context()))
+		cfg := s.NATS().JetStreamConfig()
+		require.Equal(t, sync.Always, cfg.SyncAlways)
+		if !sync.Always {
+			require.Equal(t, sync.Interval, cfg.SyncInterval)
+		}
+		require.NoError(t, s.Stop(t.Context()))
+	}
 }

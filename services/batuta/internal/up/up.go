@@ -110,6 +110,11 @@ func (y *System) Ready() error {
 		return errors.New("starting")
 	}
 	var errs []error
+	if y.server != nil {
+		if err := y.server.Ready(); err != nil {
+			errs = append(errs, fmt.Errorf("%v: %w", y.server, err))
+		}
+	}
 	for _, s := range y.services {
 		if err := s.Ready(); err != nil {
 			errs = append(errs, fmt.Errorf("%v: %w", s, err))
@@ -156,7 +161,7 @@ func (y *System) startServices(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := svc.Start(ctx); err != nil {
+		if err := program.Start(ctx, svc, y.log); err != nil {
 			return err
 		}
 		y.services = append(y.services, svc)
@@ -167,7 +172,7 @@ func (y *System) startServices(ctx context.Context) error {
 func (y *System) env(service string) (program.Env, error) {
 	o := program.ConnectOptions(y.settings, service, y.log)
 	if y.server != nil {
-		o.InProcess = y.server.NATS()
+		o.InProcess = y.server
 	}
 	nc, err := natsx.Connect(o)
 	if err != nil {

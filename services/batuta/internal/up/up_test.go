@@ -1,11 +1,7 @@
 package up_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,116 +11,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
-	"github.com/batuta-tasks/batuta/services/batuta/internal/up"
-	"github.com/batuta-tasks/batuta/services/batuta/internal/workercmd"
 	"github.com/batuta-tasks/batuta/shared/natstest"
-	"github.com/batuta-tasks/batuta/shared/obs"
-	"github.com/batuta-tasks/batuta/shared/settings"
 )
 
-// The test binary is the worker process of the systems under test, too.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "worker" {
-		os.Exit(workercmd.Run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-	}
-	os.Exit(m.Run())
-}
+func TestATaskFromEachDoor(t *testing.T) { both(t, checksATaskFromEachDoor) }
 
-type system struct {
-	*up.System
-	url string
-	dir string
-}
-
-func settingsOf(t *testing.T, dir string, flags ...string) *settings.Settings {
+func checksATaskFromEachDoor(t *testing.T, start starter) {
 	t.Helper()
-	fs := pflag.NewFlagSet("up", pflag.ContinueOnError)
-	settings.RegisterProgram(fs, settings.Up)
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, fs.Parse(append([]string{
-		"--http-addr=127.0.0.1:0", "--nats-addr=127.0.0.1:0", "--data-dir=" + dir, "--sync=1s",
-		"--worker-command=" + exe + " worker", "--lease=2s", "--heartbeat=200ms", "--hung-after=2s", "--files-dir=" + dir,
-	}, flags...)))
-	s, err := settings.Load(fs, nil)
-	require.NoError(t, err)
-	return s
-}
-
-func start(t *testing.T, dir string, flags ...string) *system {
-	t.Helper()
-	s := &system{System: up.New(settingsOf(t, dir, flags...), obs.NewTestLogger(t.Output())), dir: dir}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	require.NoError(t, s.Start(ctx))
-	s.url = "http://" + s.Addr()
-	t.Cleanup(func() { s.stop(t) })
-	return s
-}
-
-func (s *system) stop(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	require.NoError(t, s.Stop(ctx))
-}
-
-func (s *system) do(t *testing.T, method, path string, body any) (int, map[string]any) {
-	t.Helper()
-	var in io.Reader
-	switch b := body.(type) {
-	case nil:
-	case string:
-		in = strings.NewReader(b)
-	default:
-		raw, err := json.Marshal(b)
-		require.NoError(t, err)
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, in)
-	require.NoError(t, err)
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	var out map[string]any
-	if len(raw) > 0 {
-		require.NoError(t, json.Unmarshal(raw, &out), "%s %s: %d %s", method, path, res.StatusCode, raw)
-	}
-	return res.StatusCode, out
-}
-
-func (s *system) submit(t *testing.T, task string) string {
-	t.Helper()
-	code, out := s.do(t, http.MethodPost, "/tasks", task)
-	require.Equal(t, http.StatusAccepted, code, "%v", out)
-	return out["id"].(string)
-}
-
-// until polls a task until it has the status.
-func (s *system) until(t *testing.T, id, status string) map[string]any {
-	t.Helper()
-	var task map[string]any
-	natstest.Eventually(t, func() error {
-		code, out := s.do(t, http.MethodGet, "/tasks/"+id, nil)
-		if code != http.StatusOK || out["status"] != status {
-			return fmt.Errorf("GET /tasks/%s: %d, status %v, error %v", id, code, out["status"], out["error"])
-		}
-		task = out
-		return nil
-	})
-	return task
-}
-
-func TestATaskFromEachDoor(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 
 	id := s.submit(t, `{"type": "hash", "payload": {"text": "hello", "algorithm": "sha256"}}`)
@@ -138,7 +33,7 @@ func TestATaskFromEachDoor(t *testing.T) {
 	}
 	require.Equal(t, []string{"task.submitted", "task.started", "task.completed"}, names)
 
-	nc, err := nats.Connect(s.NATSURL())
+	nc, err := nats.Connect(s.natsURL)
 	require.NoError(t, err)
 	defer nc.Close()
 	js, err := jetstream.New(nc)
@@ -152,8 +47,10 @@ func TestATaskFromEachDoor(t *testing.T) {
 	s.until(t, "mine", "completed")
 }
 
-func TestRetriesDelaysAndCancels(t *testing.T) {
-	t.Parallel()
+func TestRetriesDelaysAndCancels(t *testing.T) { both(t, checksRetriesDelaysAndCancels) }
+
+func checksRetriesDelaysAndCancels(t *testing.T, start starter) {
+	t.Helper()
 	s := start(t, t.TempDir())
 	flaky := s.submit(t, `{"type": "sleep", "payload": {"ms": 1, "failTimes": 2}, "backoff": {"policy": "fixed", "baseMs": 50, "jitter": 0}}`)
 	broken := s.submit(t, `{"type": "sleep", "payload": {"ms": 1, "failTimes": 9}, "maxRetries": 1, "backoff": {"policy": "fixed", "baseMs": 300, "jitter": 0}}`)
@@ -201,8 +98,10 @@ func TestRetriesDelaysAndCancels(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, code)
 }
 
-func TestDuplicatesRunOnce(t *testing.T) {
-	t.Parallel()
+func TestDuplicatesRunOnce(t *testing.T) { both(t, checksDuplicatesRunOnce) }
+
+func checksDuplicatesRunOnce(t *testing.T, start starter) {
+	t.Helper()
 	s := start(t, t.TempDir())
 	body := `{"id": "order-7", "type": "hash", "payload": {"text": "a", "algorithm": "md5"}}`
 	require.Equal(t, "order-7", s.submit(t, body))
@@ -217,8 +116,10 @@ func TestDuplicatesRunOnce(t *testing.T) {
 	require.EqualValues(t, 1, list["total"])
 }
 
-func TestLargePayloadAndResult(t *testing.T) {
-	t.Parallel()
+func TestLargePayloadAndResult(t *testing.T) { both(t, checksLargePayloadAndResult) }
+
+func checksLargePayloadAndResult(t *testing.T, start starter) {
+	t.Helper()
 	s := start(t, t.TempDir())
 	text := strings.Repeat("0123456789abcdef", 200_000) // 3.2 MB
 	id := s.submit(t, fmt.Sprintf(`{"type": "hash", "payload": {"text": %q, "algorithm": "sha1"}}`, text))
@@ -233,8 +134,10 @@ func TestLargePayloadAndResult(t *testing.T) {
 
 // Everything is on disk: a system that is stopped and started again knows its tasks, and
 // goes on with those that have not ended.
-func TestKeepsEverythingOverARestart(t *testing.T) {
-	t.Parallel()
+func TestKeepsEverythingOverARestart(t *testing.T) { both(t, checksKeepsEverythingOverARestart) }
+
+func checksKeepsEverythingOverARestart(t *testing.T, start starter) {
+	t.Helper()
 	dir := t.TempDir()
 	s := start(t, dir)
 	done := s.submit(t, `{"type": "sleep", "payload": {"ms": 1}}`)
@@ -249,8 +152,10 @@ func TestKeepsEverythingOverARestart(t *testing.T) {
 }
 
 // A paused queue runs nothing until it is resumed.
-func TestPauseAndResume(t *testing.T) {
-	t.Parallel()
+func TestPauseAndResume(t *testing.T) { both(t, checksPauseAndResume) }
+
+func checksPauseAndResume(t *testing.T, start starter) {
+	t.Helper()
 	s := start(t, t.TempDir())
 	s.until(t, s.submit(t, `{"type": "sleep", "payload": {"ms": 1}}`), "completed")
 	code, _ := s.do(t, http.MethodPost, "/queues/default/pause", nil)
@@ -274,8 +179,10 @@ func TestPauseAndResume(t *testing.T) {
 	require.Empty(t, queues["servedBy"])
 }
 
-func TestManyTasksByPriority(t *testing.T) {
-	t.Parallel()
+func TestManyTasksByPriority(t *testing.T) { both(t, checksManyTasksByPriority) }
+
+func checksManyTasksByPriority(t *testing.T, start starter) {
+	t.Helper()
 	s := start(t, t.TempDir(), "--pool-max=2", "--worker-concurrency=4")
 	var group []map[string]any
 	for i := range 400 {
