@@ -30,5 +30,7 @@ export default defineConfig(({ command }) => ({
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/test/setup.ts'],
     restoreMocks: true,
+    // Of a machine that does other things too.
+    testTimeout: 60_000,
   },
 }))

@@ -28,8 +28,10 @@ export class MockServer {
   readonly requests: Recorded[] = []
   /** Set: requests and sockets without this token's cookie are refused. */
   token: string | null = null
+  /** Of those who have a token. */
+  role: 'viewer' | 'submitter' | 'operator' | 'admin' = 'admin'
   /** Answers of the API by "METHOD /path", instead of the usual ones. */
-  readonly faults = new Map<string, { status: number; title: string; detail: string }>()
+  readonly faults = new Map<string, { status: number; title: string; detail: string; errors?: { field: string; value: unknown; rule: string }[] }>()
   /** The `since` of each WebSocket that was opened. */
   readonly resumes: (string | null)[] = []
   private seq = 0
@@ -109,21 +111,26 @@ export class MockServer {
     const body = await readBody(request)
     const recorded = { method, path: url.pathname, query: Object.fromEntries(url.searchParams), body }
     this.requests.push(recorded)
-    if (url.pathname === '/session') { this.session(recorded, response); return; }
+    if (url.pathname === '/session') { this.session(recorded, request, response); return; }
     if (!this.mayEnter(request)) { problem(response, 401, 'Unauthorized', 'A token is needed.'); return; }
     const fault = this.faults.get(`${method} ${url.pathname}`)
-    if (fault) { problem(response, fault.status, fault.title, fault.detail); return; }
+    if (fault) { problem(response, fault.status, fault.title, fault.detail, fault.errors); return; }
     const answer = this.world.answer(recorded)
     if (!answer) { problem(response, 404, 'Not Found', `There is no ${method} ${url.pathname}.`); return; }
     response.writeHead(answer.status, { 'content-type': answer.status >= 400 ? 'application/problem+json' : 'application/json' })
     response.end(answer.text)
   }
 
-  private session({ method, body }: Recorded, response: ServerResponse): void {
+  private session({ method, body }: Recorded, request: IncomingMessage, response: ServerResponse): void {
     const given = typeof body === 'object' && body !== null && 'token' in body ? body.token : null
     if (method === 'POST' && given !== this.token) return problem(response, 401, 'Unauthorized', 'This token is not known.')
-    response.writeHead(204, { 'set-cookie': method === 'POST' ? `${sessionCookie}; HttpOnly; Path=/; SameSite=Strict` : 'batuta_session=; Max-Age=0; Path=/' })
-    response.end()
+    if (method === 'GET' && !this.mayEnter(request)) return problem(response, 401, 'Unauthorized', 'A token is needed.')
+    if (method === 'DELETE') {
+      response.writeHead(204, { 'set-cookie': 'batuta_session=; Max-Age=0; Path=/' }).end()
+      return
+    }
+    response.writeHead(200, { 'content-type': 'application/json', ...(method === 'POST' && { 'set-cookie': `${sessionCookie}; HttpOnly; Path=/; SameSite=Strict` }) })
+    response.end(JSON.stringify(this.token === null ? { name: 'anonymous', role: 'admin' } : { name: 'ana', role: this.role }))
   }
 
   private async file(path: string, response: ServerResponse): Promise<void> {
@@ -135,9 +142,9 @@ export class MockServer {
   }
 }
 
-function problem(response: ServerResponse, status: number, title: string, detail: string): void {
+function problem(response: ServerResponse, status: number, title: string, detail: string, errors?: unknown[]): void {
   response.writeHead(status, { 'content-type': 'application/problem+json' })
-  response.end(JSON.stringify({ status, title, detail }))
+  response.end(JSON.stringify({ status, title, detail, ...(errors && { errors }) }))
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {

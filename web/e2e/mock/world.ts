@@ -25,6 +25,11 @@ export interface Answer {
   text: string
 }
 
+type BulkBody = { dryRun?: boolean; ids?: string[] } & Record<string, string>
+
+const ended = ['completed', 'failed', 'cancelled']
+const applies = (verb: string, task: TaskJson): boolean => (verb === 'cancel' ? !ended.includes(task.status) : verb === 'retry' ? task.status === 'failed' || task.status === 'cancelled' : ended.includes(task.status))
+
 const minute = 60_000
 
 export class World {
@@ -37,7 +42,7 @@ export class World {
   tasks: TaskJson[] = []
   /** Newest first. */
   events: EventJson[] = []
-  series: Pick<SeriesJson, 'tasks' | 'types' | 'waiting' | 'workers'> = { tasks: {}, types: {}, waiting: {}, workers: {} }
+  series: Partial<SeriesJson> = {}
   marks: EventJson[] = []
   /** Raw JSON of payload and result by task id. */
   readonly payloads = new Map<string, { payload: string; result: string }>()
@@ -45,22 +50,46 @@ export class World {
 
   apply(change: Omit<DeltaJson, 'type' | 'seq' | 'at'>): void {
     if (change.stats) this.stats = change.stats
-    for (const task of change.tasks?.upserted ?? []) this.tasks = [task, ...this.tasks.filter((known) => known.id !== task.id)]
+    const upserted = change.tasks?.upserted ?? []
+    if (upserted.length > 0) {
+      const changed = new Set(upserted.map((task) => task.id))
+      this.tasks = [...[...upserted].reverse(), ...this.tasks.filter((known) => !changed.has(known.id))]
+    }
     for (const gone of change.tasks?.removed ?? []) this.tasks = this.tasks.filter((task) => task.id !== gone)
     for (const worker of change.workers?.upserted ?? []) this.workers = [...this.workers.filter((known) => known.id !== worker.id), worker]
     for (const gone of change.workers?.removed ?? []) this.workers = this.workers.filter((worker) => worker.id !== gone)
     this.events = [...(change.events ?? [])].reverse().concat(this.events)
   }
 
+  /** Forgets all but the newest tasks and events: for load that goes on for long. */
+  keep(most: number): void {
+    this.tasks.length = Math.min(this.tasks.length, most)
+    this.events.length = Math.min(this.events.length, most)
+  }
+
   answer({ method, path, query, body }: Recorded): Answer | null {
     const [, resource, id, verb] = path.split('/')
     if (method === 'GET') return this.read(resource, id, verb, query)
-    if (method === 'POST' && resource === 'tasks' && id === undefined) return ok(202, { id: 'task-900', status: 'pending' })
-    if (method === 'POST' && resource === 'tasks' && verb === undefined) {
-      const { dryRun: _, ...filter } = body as Record<string, string>
-      return ok(202, { matched: this.tasks.filter((task) => matches(task, filter)).length })
-    }
+    if (method === 'POST' && resource === 'tasks' && id === undefined) return ok(202, { id: (body as { id?: string }).id ?? 'task-900', status: 'pending' })
+    if (method === 'POST' && resource === 'tasks' && verb === undefined) return ok(202, { matched: this.bulk(id ?? '', body as BulkBody) })
+    if (method === 'PATCH' && resource === 'queues') return this.changeQueue(id ?? '', body as Partial<QueueJson>)
     return { status: method === 'DELETE' ? 204 : 202, text: '' }
+  }
+
+  /** As the API: only what the verb can be applied to counts; acting changes it at once. */
+  private bulk(verb: string, { dryRun, ids, ...filter }: BulkBody): number {
+    const chosen = this.tasks.filter((task) => (ids ? ids.includes(task.id) : matches(task, filter)) && applies(verb, task))
+    if (dryRun) return chosen.length
+    for (const task of chosen) task.status = verb === 'cancel' ? 'cancelled' : 'pending'
+    if (verb === 'delete') this.tasks = this.tasks.filter((task) => !chosen.includes(task))
+    return chosen.length
+  }
+
+  private changeQueue(name: string, change: Partial<QueueJson>): Answer | null {
+    const queue = this.queues.find((known) => known.name === name)
+    if (!queue) return null
+    Object.assign(queue, change, { types: Object.fromEntries(Object.entries(change.types ?? {}).filter(([, own]) => Boolean(own))) })
+    return ok(200, queue)
   }
 
   private read(resource: string | undefined, id: string | undefined, verb: string | undefined, query: Record<string, string>): Answer | null {
@@ -68,8 +97,10 @@ export class World {
       case 'stats':
         return id === 'series' ? ok(200, this.seriesNow()) : ok(200, this.stats)
       case 'events': {
-        const { limit: _, cursor: __, ...filter } = query
-        return ok(200, { events: this.events.filter((event) => eventMatches(event, filter)), nextCursor: null })
+        const { limit = '100', cursor = '0', ...filter } = query
+        const all = this.events.filter((event) => eventMatches(event, filter))
+        const end = Number(cursor) + Number(limit)
+        return ok(200, { events: all.slice(Number(cursor), end), nextCursor: end < all.length ? String(end) : null })
       }
       case 'workers':
         return ok(200, { workers: this.workers, ended: this.ended, updatedAt: iso(Date.now()) })
@@ -90,13 +121,16 @@ export class World {
     if (sort.endsWith('submittedAt')) all.sort((a, b) => sign * a.submittedAt.localeCompare(b.submittedAt))
     const start = Number(cursor)
     const end = start + Number(limit)
-    const counts: Record<string, number> = {}
-    for (const task of all) counts[task.status] = (counts[task.status] ?? 0) + 1
+    const count = (name: 'status' | 'type' | 'queue' | 'priority') => {
+      const counts: Record<string, number> = {}
+      for (const task of all) counts[task[name]] = (counts[task[name]] ?? 0) + 1
+      return counts
+    }
     return {
       tasks: all.slice(start, end),
       total: all.length,
       nextCursor: end < all.length ? String(end) : null,
-      ...(facets && { facets: { status: counts, type: {}, queue: {}, priority: {} } }),
+      ...(facets && { facets: { status: count('status'), type: count('type'), queue: count('queue'), priority: count('priority') } }),
     }
   }
 
@@ -112,7 +146,7 @@ export class World {
   private seriesNow(): SeriesJson {
     const length = Math.max(0, ...Object.values(this.series.tasks ?? {}).map((line) => line?.length ?? 0))
     const from = Math.floor((Date.now() - length * 5000) / 5000) * 5000
-    return { from: iso(from), stepMs: 5000, queueLatencyMs: { p50: [], p99: [] }, marks: this.marks, ...this.series }
+    return { from: iso(from), stepMs: 5000, tasks: {}, types: {}, waiting: {}, counts: {}, queueLatencyMs: { p50: [], p99: [] }, averageExecutionTimeMs: [], workers: {}, marks: this.marks, ...this.series }
   }
 }
 
@@ -146,7 +180,7 @@ export function busyWorld(now = Date.now()): World {
     }),
   )
   world.ended = [{ ...workerJson({ id: 'worker-7' }), endedAt: iso(now - 21_000), reason: 'exit status 137' }]
-  world.pools = [poolJson(), poolJson({ name: 'gpu', min: 0, max: 2, desired: 0, running: 0, queues: ['render'], reason: 'no tasks for 10 s', paused: true })]
+  world.pools = [poolJson(), poolJson({ name: 'gpu', min: 0, max: 2, desired: 0, running: 0, queues: ['render'], reason: 'nothing to do', paused: true })]
   world.queues = [queueJson(), queueJson({ name: 'reports', depth: { critical: 0, high: 0, medium: 0, low: 0 }, oldestWaitMs: null, rateIn: 0, rateOut: 0, maxConcurrent: 4 }), queueJson({ name: 'mail', depth: { critical: 0, high: 0, medium: 4, low: 0 }, servedBy: [], oldestWaitMs: 64_000, rateIn: 0.1, rateOut: 0 })]
   world.series = {
     tasks: {
@@ -155,7 +189,19 @@ export function busyWorld(now = Date.now()): World {
       cancelled: Array.from({ length: 180 }, (_, i) => (i === 80 ? 6 : 0)),
     },
     types: { 'image.resize': 1840, 'csv.stats': 920, hash: 610, http: 220, gzip: 84, sleep: 12, exec: 4, 'report.monthly': 2 },
-    waiting: {},
+    waiting: {
+      critical: Array.from({ length: 180 }, () => 0),
+      high: Array.from({ length: 180 }, (_, i) => Math.round(2 * wave(i, 40))),
+      medium: Array.from({ length: 180 }, (_, i) => Math.round(9 * wave(i, 55))),
+      low: Array.from({ length: 180 }, (_, i) => Math.round(4 * wave(i, 90))),
+    },
+    counts: {
+      total: Array.from({ length: 180 }, (_, i) => 9000 + i * 19),
+      inProgress: Array.from({ length: 180 }, (_, i) => 5 + Math.round(6 * wave(i, 30))),
+      failed: Array.from({ length: 180 }, (_, i) => (i < 90 ? 1 : i < 150 ? 2 : 3)),
+    },
+    averageExecutionTimeMs: Array.from({ length: 180 }, (_, i) => Math.round(1100 + 200 * wave(i, 64))),
+    queueLatencyMs: { p50: Array.from({ length: 180 }, (_, i) => Math.round(2 + 2 * wave(i, 20))), p99: Array.from({ length: 180 }, (_, i) => Math.round(9 + 8 * wave(i, 33))) },
     workers: Object.fromEntries(
       world.workers.map((worker, w) => [
         worker.id,
@@ -202,7 +248,7 @@ function busyEvents(now: number): EventJson[] {
     { event: 'task.completed', taskId: 'task-12370', workerId: 'worker-1', data: { executionTimeMs: 1204 } },
     { event: 'worker.ready', taskId: null, workerId: 'worker-6', pool: 'default', data: {} },
     { event: 'worker.created', taskId: null, workerId: 'worker-6', pool: 'default', data: {} },
-    { event: 'pool.scaled', taskId: null, pool: 'default', data: { from: 4, to: 6, reason: 'the backlog of 12 needs 6 workers to drain within 5 s' } },
+    { event: 'pool.scaled', taskId: null, pool: 'default', data: { from: 4, to: 6, reason: '12 waiting and 8 running at 1.2s a task; the maximum is 6' } },
     { event: 'worker.lost', taskId: null, workerId: 'worker-7', pool: 'default', data: { reason: 'exit status 137' } },
     { event: 'task.reassigned', taskId: 'task-12371', workerId: 'worker-7', data: { reason: 'crash' } },
     { event: 'system.status', taskId: null, data: { status: 'Recovering', previous: 'Stable', reason: 'worker-7 was lost' } },

@@ -1,7 +1,8 @@
 import { Link } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { Icon } from '@/components/Icon'
-import { liveSocket, liveStore, useConnection, useLive } from '@/data/live/hooks'
+import { liveSocket, liveStore, useConnection, useLive, usePaused } from '@/data/live/hooks'
+import type { Missed } from '@/data/live/store'
 import { phaseStates } from '@/domain/states'
 import { useI18n } from '@/i18n/context'
 import { age } from '@/lib/format'
@@ -12,8 +13,10 @@ const caughtUpShownMs = 10_000
 /** Says when the figures cannot be trusted, and what was missed once they can again. */
 export function ConnectionBanner() {
   const { phase, caughtUp } = useConnection()
+  const paused = usePaused()
   if (phase === 'disconnected') return <Disconnected />
   if (phase === 'stale') return <Stale />
+  if (paused) return <Paused />
   return caughtUp ? <CaughtUp {...caughtUp} /> : null
 }
 
@@ -50,7 +53,21 @@ function Stale() {
   )
 }
 
-function CaughtUp({ afterMs, events }: { afterMs: number; events: number }) {
+function Paused() {
+  const i18n = useI18n()
+  const updatedAt = useLive((data) => data.stats.updatedAt)
+  return (
+    <div className="banner" data-kind="paused" role="status">
+      <Icon name="pause" style={{ color: phaseStates.paused.color }} />
+      <span>{i18n.t('live.pausedBanner', { time: updatedAt === undefined ? i18n.t('common.dash') : i18n.clock(updatedAt) })}</span>
+      <button type="button" className="button button-small" onClick={() => liveStore.pause(false)}>
+        {i18n.t('live.resumeNow')}
+      </button>
+    </div>
+  )
+}
+
+function CaughtUp({ lostAt, afterMs, events, failures, more }: Missed) {
   const { t } = useI18n()
   useEffect(() => {
     const timer = setTimeout(() => liveStore.dismissCaughtUp(), caughtUpShownMs)
@@ -59,8 +76,15 @@ function CaughtUp({ afterMs, events }: { afterMs: number; events: number }) {
   return (
     <div className="banner" data-kind="caught-up" role="status">
       <Icon name="signal" style={{ color: phaseStates.live.color }} />
-      <span>{t('live.caughtUp', { age: age(afterMs), events })}</span>
-      <Link to="/ui/events" className="button button-small">
+      <span>
+        {t(more ? 'live.caughtUpMore' : 'live.caughtUp', { age: age(afterMs), events })}{' '}
+        {failures > 0 && (
+          <Link to="/ui/events" search={{ kind: 'failures' }}>
+            {t('live.missedFailures', { n: failures })}
+          </Link>
+        )}
+      </span>
+      <Link to="/ui/events" search={{ since: new Date(lostAt).toISOString() }} className="button button-small">
         {t('live.seeEvents')}
       </Link>
       <button type="button" className="button button-plain" aria-label={t('live.dismiss')} onClick={() => liveStore.dismissCaughtUp()}>

@@ -1,20 +1,13 @@
 import { Link, Outlet } from '@tanstack/react-router'
-import { Icon, type IconName } from '@/components/Icon'
+import { Icon } from '@/components/Icon'
 import { Notices } from '@/components/notices'
 import { useSignInRequired } from '@/data/live/hooks'
 import { useI18n } from '@/i18n/context'
-import type { Key } from '@/i18n/en'
 import { ConnectionBanner } from './ConnectionBanner'
+import { pages } from './palette/commands'
+import { Shortcuts } from './palette/Shortcuts'
 import { SignIn } from './SignIn'
 import { TopBar } from './TopBar'
-
-const pages: { to: '/ui' | '/ui/tasks' | '/ui/workers' | '/ui/queues' | '/ui/events'; label: Key; icon: IconName }[] = [
-  { to: '/ui', label: 'nav.overview', icon: 'overview' },
-  { to: '/ui/tasks', label: 'nav.tasks', icon: 'tasks' },
-  { to: '/ui/workers', label: 'nav.workers', icon: 'workers' },
-  { to: '/ui/queues', label: 'nav.queues', icon: 'queues' },
-  { to: '/ui/events', label: 'nav.events', icon: 'events' },
-]
 
 /** What surrounds every page: top bar, page links, what the connection has to say. */
 export function Shell() {
@@ -45,6 +38,7 @@ export function Shell() {
         )}
       </main>
       <Notices />
+      <Shortcuts />
     </div>
   )
 }

@@ -3,11 +3,13 @@ import { Link } from '@tanstack/react-router'
 import { Icon, type IconName } from '@/components/Icon'
 import { StateBadge } from '@/components/StateBadge'
 import { useAction } from '@/components/useAction'
+import { useRole, useWho } from '@/data/access'
 import { liveStore, useConnection, useLive, usePaused, useSignedIn } from '@/data/live/hooks'
 import { signOut } from '@/data/sign-in'
 import { phaseStates, systemStates } from '@/domain/states'
 import { languagePreference, useI18n } from '@/i18n/context'
 import { themePreference, themes, type Theme } from '@/lib/theme'
+import { openOverlay } from './palette/Shortcuts'
 
 const themeIcons: Record<Theme, IconName> = { system: 'auto', light: 'sun', dark: 'moon' }
 
@@ -15,9 +17,10 @@ export function TopBar() {
   const { t } = useI18n()
   const status = useLive((data) => data.stats.systemStatus)
   const { phase } = useConnection()
+  const paused = usePaused()
   return (
-    <header className="top" data-phase={phase}>
-      <Link to="/ui" className="brand">
+    <header className="top" data-phase={paused && phase === 'live' ? 'paused' : phase}>
+      <Link to="/ui" className="brand" aria-label={t('app.name')}>
         <svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true">
           <path d="M5 27 23 9" stroke="currentColor" strokeWidth="3.2" strokeLinecap="round" />
           <circle cx="25" cy="7" r="4" fill="currentColor" />
@@ -30,6 +33,11 @@ export function TopBar() {
         </Link>
       )}
       <span className="top-space" />
+      <button type="button" className="button find" aria-label={t('top.find')} title={t('top.find')} aria-keyshortcuts="Control+K Meta+K" onClick={() => openOverlay('palette')}>
+        <Icon name="search" />
+        <span className="find-word">{t('top.findShort')}</span>
+        <kbd>{navigator.userAgent.includes('Mac') ? '⌘K' : 'Ctrl K'}</kbd>
+      </button>
       <LiveIndicator />
       <Preferences />
     </header>
@@ -68,6 +76,8 @@ function Preferences() {
   const { t, language } = useI18n()
   const theme = useSyncExternalStore(themePreference.subscribe, themePreference.get)
   const signedIn = useSignedIn()
+  const who = useWho()
+  const role = useRole()
   const leave = useAction({ run: signOut, done: () => t('signin.left') })
   const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system'
   const label = t('top.theme', { theme: t(`theme.${theme}`) })
@@ -85,6 +95,11 @@ function Preferences() {
       <button type="button" className="button button-plain" aria-label={label} title={label} onClick={() => themePreference.set(next)}>
         <Icon name={themeIcons[theme]} size={15} />
       </button>
+      {signedIn && who !== null && (
+        <span className="who muted" data-testid="who">
+          {t('top.signedIn', { name: who, role: t(`role.${role}`) })}
+        </span>
+      )}
       {signedIn && (
         <button type="button" className="button button-plain" aria-label={t('top.signOut')} title={t('top.signOut')} onClick={() => leave.mutate(undefined)}>
           <Icon name="out" size={15} />

@@ -8,7 +8,7 @@ import { renderAt } from '@/test/render'
 import { deltaJson, emptyStatsJson, epoch, eventJson, snapshotJson, statsJson, taskJson } from '@/test/wire'
 
 // A canvas, which jsdom does not draw on; the browser tests look at it.
-vi.mock('@/components/charts/AreaChart', () => ({ default: () => null }))
+vi.mock('@/components/charts/TimeChart', () => ({ default: () => null }))
 
 type Reply = [status: number, body: unknown]
 const replies = new Map<string, Reply>()
@@ -38,13 +38,13 @@ afterEach(() => {
 const receive = (message: unknown) => act(() => void liveStore.receive(JSON.stringify(message), Date.now()))
 
 describe('overview', () => {
-  it('is what / shows, with the seven figures as links', async () => {
+  it('is what / shows, with its figures as links', async () => {
     receive(snapshotJson({ stats: statsJson({ systemStatus: 'High Load', reason: '4,210 waiting, 48 s at the current rate' }) }))
     const router = renderAt('/')
     expect(await screen.findByText('4,210 waiting, 48 s at the current rate')).toBeVisible()
     expect(router.state.location.pathname).toBe('/ui')
     const figures = screen.getAllByTestId(/^figure-/)
-    expect(figures.map((figure) => figure.textContent)).toHaveLength(7)
+    expect(figures.map((figure) => figure.textContent)).toHaveLength(8)
     expect(screen.getByTestId('figure-pending')).toHaveAttribute('href', '/ui/tasks?status=pending')
     expect(screen.getByTestId('figure-pending')).toHaveTextContent('12')
   })
@@ -113,7 +113,7 @@ describe('sign-in', () => {
     await userEvent.type(screen.getByLabelText('Token'), 'wrong')
     await userEvent.click(screen.getByRole('button', { name: 'Sign in' }))
     expect(await screen.findByText('The server does not accept this token.')).toBeVisible()
-    replies.set('POST /session', [204, null])
+    replies.set('POST /session', [200, { name: 'ana', role: 'operator' }])
     replies.set('GET /tasks/task-104', [404, { title: 'Not Found' }])
     await userEvent.click(screen.getByRole('button', { name: 'Sign in' }))
     await waitFor(() => expect(screen.queryByRole('heading', { name: 'Sign in' })).not.toBeInTheDocument())

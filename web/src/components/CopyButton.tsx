@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'react'
 import { useI18n } from '@/i18n/context'
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+/** `text` may be made only when it is wanted. */
+export function CopyButton({ text, label, className = 'code-copy' }: { text: string | (() => string); label: string; className?: string }) {
   const { t } = useI18n()
   const [copied, setCopied] = useState(false)
   useEffect(() => {
@@ -10,10 +11,10 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     return () => clearTimeout(timer)
   }, [copied])
   const copy = () => {
-    void navigator.clipboard.writeText(text).then(() => setCopied(true), () => undefined)
+    void navigator.clipboard.writeText(typeof text === 'string' ? text : text()).then(() => setCopied(true), () => undefined)
   }
   return (
-    <button type="button" className="button button-small code-copy" aria-label={label} onClick={copy}>
+    <button type="button" className={`button button-small ${className}`} aria-label={label} onClick={copy}>
       {t(copied ? 'empty.copied' : 'empty.copy')}
     </button>
   )

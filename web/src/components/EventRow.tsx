@@ -35,7 +35,7 @@ function linked(text: string, { taskId, workerId, event }: Event): ReactNode {
   return text.split(pattern).map((part, i) => {
     // A deleted task has no page any more.
     if (part === taskId && event !== 'task.deleted') return <Link key={i} to="/ui/tasks/$id" params={{ id: part }}>{part}</Link>
-    if (part === workerId) return <Link key={i} to="/ui/events" search={{ worker: part }}>{part}</Link>
+    if (part === workerId) return <Link key={i} to="/ui/workers/$id" params={{ id: part }}>{part}</Link>
     return <Fragment key={i}>{part}</Fragment>
   })
 }

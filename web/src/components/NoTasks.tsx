@@ -1,3 +1,4 @@
+import { useMay } from '@/data/access'
 import { sampleTask, submitTask } from '@/data/tasks/actions'
 import { useI18n } from '@/i18n/context'
 import { CopyButton } from './CopyButton'
@@ -6,6 +7,7 @@ import { useAction } from './useAction'
 /** The empty system teaches: lines that submit a task to this very server, and a button that does. */
 export function NoTasks() {
   const { t } = useI18n()
+  const maySubmit = useMay('submit')
   const submit = useAction({ run: () => submitTask(sampleTask), done: ({ id }) => t('empty.submitted', { id }) })
   const body = JSON.stringify(sampleTask)
   const lines = [
@@ -25,9 +27,11 @@ export function NoTasks() {
           </div>
         </div>
       ))}
-      <button type="button" className="button button-primary" disabled={submit.isPending} onClick={() => submit.mutate(undefined)}>
-        {t('empty.submit')}
-      </button>
+      {maySubmit && (
+        <button type="button" className="button button-primary" disabled={submit.isPending} onClick={() => submit.mutate(undefined)}>
+          {t('empty.submit')}
+        </button>
+      )}
     </div>
   )
 }

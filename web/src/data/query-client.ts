@@ -29,8 +29,11 @@ export function refreshOnReturn(): () => void {
     }
     caughtUp = now
   })
+  let required = sessionStore.isRequired()
   const stopSession = sessionStore.subscribe(() => {
-    if (!sessionStore.isRequired()) void queryClient.invalidateQueries()
+    const before = required
+    required = sessionStore.isRequired()
+    if (before && !required) void queryClient.invalidateQueries()
   })
   return () => {
     stopLive()

@@ -38,6 +38,8 @@ export interface RequestOptions {
   /** Empty, null and undefined values are left out. */
   query?: Record<string, QueryValue>
   body?: unknown
+  /** A body that is JSON already, sent as it is. */
+  text?: string
   signal?: AbortSignal
 }
 
@@ -62,11 +64,12 @@ export function json<S extends z.ZodType>(schema: S, path: string): (text: strin
 /** A reader for answers without a body. */
 export const nothing = (): undefined => undefined
 
-async function send(path: string, { method = 'GET', query, body, signal }: RequestOptions): Promise<Response> {
+async function send(path: string, { method = 'GET', query, body, text, signal }: RequestOptions): Promise<Response> {
   const init: RequestInit = { method, credentials: 'same-origin', headers: { accept: 'application/json' } }
   if (signal) init.signal = signal
-  if (body !== undefined) {
-    init.body = JSON.stringify(body)
+  const content = text ?? (body === undefined ? undefined : JSON.stringify(body))
+  if (content !== undefined) {
+    init.body = content
     init.headers = { accept: 'application/json', 'content-type': 'application/json' }
   }
   try {

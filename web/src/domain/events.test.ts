@@ -31,7 +31,7 @@ const samples: Record<string, Parameters<typeof makeEvent>[0]> = {
   'queue.resumed': { data: { queue: 'mail' } },
   'queue.changed': { data: { queue: 'mail', change: { maxConcurrent: 4 } } },
   'system.status': { data: { status: 'High Load', previous: 'Stable' } },
-  audit: { data: { actor: 'ana', action: 'pause', target: 'queue mail' } },
+  audit: { data: { actor: 'ana', action: 'queue.pause', target: 'mail' } },
 }
 
 describe('describeEvent', () => {
@@ -46,8 +46,12 @@ describe('describeEvent', () => {
       expect(text).not.toMatch(/[{}]{1}\w+[|}]|unused|undefined|null/)
       if (sample.taskId) expect(text).toContain(event.startsWith('task.') ? 'task-104' : '')
     }
-    if (event !== 'audit') expect(describeEvent(sample, es)).not.toBe(describeEvent(sample, en))
+    expect(describeEvent(sample, es)).not.toBe(describeEvent(sample, en))
     expect(eventName(event, es)).not.toBe(event)
+  })
+
+  it('says progress in words where no percentage is known', () => {
+    expect(describeEvent(makeEvent({ event: 'task.progress', data: { message: 'row 4' } }), en)).toBe('task-104: row 4')
   })
 
   it('reads as in the seed', () => {

@@ -3,6 +3,7 @@ import type { Event } from '@/data/events/types'
 import type { I18n } from '@/i18n/context'
 import type { Key } from '@/i18n/en'
 import { isKey, type Params } from '@/i18n/translate'
+import { sayReason } from './reasons'
 
 const sentences: Record<string, Key> = {
   'task.submitted': 'say.submitted',
@@ -10,7 +11,6 @@ const sentences: Record<string, Key> = {
   'task.duplicate': 'say.duplicate',
   'task.scheduled': 'say.scheduled',
   'task.started': 'say.started',
-  'task.progress': 'say.progress',
   'task.completed': 'say.completed',
   'task.reassigned': 'say.reassigned',
   'task.refused': 'say.refused',
@@ -31,7 +31,7 @@ const sentences: Record<string, Key> = {
 }
 
 /** The events that have a sentence: all that the contract names. */
-export const knownEvents: readonly string[] = [...Object.keys(sentences), 'task.failed']
+export const knownEvents: readonly string[] = [...Object.keys(sentences), 'task.failed', 'task.progress']
 
 /** The name of an event, as the column "Event" shows it. */
 export function eventName(event: string, { t }: I18n): string {
@@ -40,7 +40,7 @@ export function eventName(event: string, { t }: I18n): string {
 }
 
 export function describeEvent(event: Event, i18n: I18n): string {
-  const sentence = event.event === 'task.failed' ? failure(event) : sentences[event.event]
+  const sentence = event.event === 'task.failed' ? failure(event) : event.event === 'task.progress' ? progress(event) : sentences[event.event]
   return sentence ? i18n.t(sentence, params(event, i18n)) : event.description
 }
 
@@ -48,7 +48,13 @@ export function describeEvent(event: Event, i18n: I18n): string {
 export const isFailure = ({ event, data }: Event): boolean =>
   (event === 'task.failed' && data.final === true) || event === 'task.rejected' || event === 'worker.lost' || event === 'worker.hung'
 
+/** The events among which failures are, as GET /events is asked for them. */
+export const failureEvents = 'task.failed,task.rejected,worker.lost,worker.hung'
+
 const failure = (event: Event): Key => (event.data.final === true ? 'say.failedFinal' : 'say.failedRetry')
+
+/** A worker may tell how far it is in words only. */
+const progress = (event: Event): Key => (event.data.percent == null ? 'say.progressInWords' : 'say.progress')
 
 function params(event: Event, i18n: I18n): Params {
   const { data } = event
@@ -66,21 +72,37 @@ function params(event: Event, i18n: I18n): Params {
     max: number(data.maxRetries),
     from: number(data.from),
     to: number(data.to),
-    change: text(data.change),
+    change: changes(data.change, i18n),
     status: systemStatus(data.status, i18n),
     previous: systemStatus(data.previous, i18n),
     actor: text(data.actor),
-    action: text(data.action),
+    action: action(data.action, i18n),
     target: text(data.target),
     because: because(event, i18n),
   }
 }
 
-function because({ data }: Event, { t }: I18n): string {
-  const reason = text(data.reason) || text(record(data.error).message) || faults(data.errors)
-  if (reason === '') return ''
-  const key = `reason.${reason}`
-  return `: ${isKey(key) ? t(key) : reason}`
+function because({ data }: Event, i18n: I18n): string {
+  if (typeof data.reason === 'string' && data.reason !== '') return `: ${sayReason(data.reason, i18n)}`
+  const fault = text(record(data.error).message) || faults(data.errors)
+  return fault === '' ? '' : `: ${fault}`
+}
+
+function action(value: unknown, { t }: I18n): string {
+  const key = `action.${text(value)}`
+  return isKey(key) ? t(key) : text(value)
+}
+
+/** "minimum 2, paused" of {"min": 2, "paused": true}. */
+function changes(value: unknown, { t }: I18n): string {
+  return Object.entries(record(value))
+    .map(([name, to]) => {
+      if (name === 'paused') return t(to === true ? 'change.paused' : 'change.resumed')
+      const key = `change.${name}`
+      const said = to === null ? t(name === 'min' || name === 'max' ? 'change.asStarted' : 'change.none') : text(to)
+      return isKey(key) ? t(key, { value: said }) : `${name} ${said}`
+    })
+    .join(', ')
 }
 
 function time({ event, data }: Event, i18n: I18n): string {

@@ -52,6 +52,14 @@ export const priorityLabels: Record<Priority, Key> = {
   low: 'priority.low',
 }
 
+/** From urgent to patient, in one order of warmth; the word always stands beside. */
+export const priorityColors: Record<Priority, string> = {
+  critical: 'var(--vermilion)',
+  high: 'var(--orange)',
+  medium: 'var(--amber)',
+  low: 'var(--grey)',
+}
+
 /** A task in one of these still changes by itself. */
 export const isOpen = (status: TaskStatus): boolean => status !== 'completed' && status !== 'failed' && status !== 'cancelled'
 
@@ -69,6 +77,7 @@ const eventStates: Record<string, { color: string; icon: IconName }> = {
   'worker.ready': workerStates.active,
   'worker.hung': workerStates.hung,
   'worker.lost': workerStates.hung,
+  'worker.stopped': workerStates.ended,
   'pool.scaled': { color: 'var(--violet)', icon: 'scale' },
   'queue.paused': phaseStates.paused,
 }

@@ -1,5 +1,5 @@
 import { useMemo, useSyncExternalStore } from 'react'
-import { clock, clockMinute, duration, eventTime, fullTime, relative, short } from '@/lib/format'
+import { clock, clockMinute, duration, eventTime, fullTime, relative, short, shortDuration } from '@/lib/format'
 import { preference } from '@/lib/preference'
 import type { Key } from './en'
 import { formatNumber, languages, translate, type Language, type Params } from './translate'
@@ -12,6 +12,7 @@ export interface I18n {
   number: (value: number) => string
   short: (value: number) => string
   duration: (ms: number) => string
+  shortDuration: (ms: number) => string
   relative: (at: number, now: number) => string
   clock: (at: number) => string
   clockMinute: (at: number) => string
@@ -26,6 +27,7 @@ export function i18n(language: Language): I18n {
     number: (value) => formatNumber(language, value),
     short: (value) => short(language, value),
     duration: (ms) => duration(language, ms),
+    shortDuration: (ms) => shortDuration(language, ms),
     relative: (at, now) => relative(language, at, now),
     clock: (at) => clock(language, at),
     clockMinute: (at) => clockMinute(language, at),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, duration, eventTime, relative } from './format'
+import { age, duration, eventTime, relative, shortDuration } from './format'
 
 describe('duration', () => {
   it.each([
@@ -15,6 +15,10 @@ describe('duration', () => {
     expect(duration('en', ms)).toBe(text)
     expect(duration('es', ms)).toBe(text)
   })
+})
+
+it('is short beside an axis', () => {
+  expect([0, 20, 1500, 120_000, 7_200_000].map((ms) => shortDuration('en', ms))).toEqual(['0 ms', '20 ms', '1.5 s', '2 m', '2 h'])
 })
 
 it('ages in whole units, never negative', () => {

@@ -15,6 +15,14 @@ export function duration(language: Language, ms: number): string {
   return pair(ms, day, hour, 'd', 'h')
 }
 
+/** A round duration in its largest unit, for the narrow room beside an axis: 20 ms · 1.5 s · 2 m. */
+export function shortDuration(language: Language, ms: number): string {
+  const n = (value: number) => formatNumber(language, value)
+  if (ms < 1000) return `${n(ms)} ms`
+  if (ms < minute) return `${n(ms / 1000)} s`
+  return ms < hour ? `${n(ms / minute)} m` : `${n(ms / hour)} h`
+}
+
 /** Whole units, for what ticks: 4 s · 3 m · 2 h · 5 d. */
 export function age(ms: number): string {
   if (ms < minute) return `${Math.max(0, Math.floor(ms / 1000))} s`

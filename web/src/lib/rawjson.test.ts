@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { indentJson, rawMembers } from './rawjson'
+import { indentJson, rawEntries, rawMembers } from './rawjson'
 
 describe('rawMembers', () => {
   it('keeps the digits of numbers that JavaScript would round', () => {
@@ -33,5 +33,22 @@ describe('indentJson', () => {
   it('leaves an indented text as it is', () => {
     const text = '{\n  "a": [\n    null,\n    true\n  ]\n}'
     expect(indentJson(text)).toBe(text)
+  })
+})
+
+describe('rawEntries', () => {
+  it('gives members and items as written', () => {
+    expect(rawEntries('{"a": 1.50, "b\\"c": [1, {"x": null}], "d":"}"}')).toEqual([
+      { key: '"a"', text: '1.50' },
+      { key: '"b\\"c"', text: '[1, {"x": null}]' },
+      { key: '"d"', text: '"}"' },
+    ])
+    expect(rawEntries(' [ 12345678901234567890 , "]" ] ')?.map((entry) => entry.text)).toEqual(['12345678901234567890', '"]"'])
+  })
+
+  it('knows what has none', () => {
+    expect(rawEntries('{}')).toEqual([])
+    expect(rawEntries('"[1]"')).toBeNull()
+    expect(rawEntries('12')).toBeNull()
   })
 })

@@ -21,6 +21,34 @@ export function rawMembers(text: string): Map<string, string> {
   return members
 }
 
+export interface RawEntry {
+  /** The key as written, with its quotes; null in an array. */
+  key: string | null
+  text: string
+}
+
+/** Members of an object or items of an array, as written; null for what has none. */
+export function rawEntries(text: string): RawEntry[] | null {
+  let at = skipSpace(text, 0)
+  const object = text[at] === '{'
+  if (!object && text[at] !== '[') return null
+  const entries: RawEntry[] = []
+  at = skipSpace(text, at + 1)
+  while (at < text.length && text[at] !== '}' && text[at] !== ']') {
+    let key: string | null = null
+    if (object) {
+      const keyEnd = endOfString(text, at)
+      key = text.slice(at, keyEnd)
+      at = skipSpace(text, skipSpace(text, keyEnd) + 1)
+    }
+    const end = endOfValue(text, at)
+    entries.push({ key, text: text.slice(at, end) })
+    at = skipSpace(text, end)
+    if (text[at] === ',') at = skipSpace(text, at + 1)
+  }
+  return entries
+}
+
 /** The same value, indented by two spaces; numbers and strings keep their spelling. */
 export function indentJson(text: string): string {
   const out: string[] = []

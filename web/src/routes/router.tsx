@@ -1,13 +1,8 @@
-import { createRootRoute, createRoute, createRouter, redirect, type RouterHistory } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, type RouterHistory } from '@tanstack/react-router'
 import { Shell } from '@/app/Shell'
 import { Broken, NotFound } from '@/app/NotFound'
-import { EventsPage } from '@/features/events/EventsPage'
 import { OverviewPage } from '@/features/overview/OverviewPage'
-import { QueuesPage } from '@/features/queues/QueuesPage'
-import { TaskPage } from '@/features/task/TaskPage'
-import { TasksPage } from '@/features/tasks/TasksPage'
-import { WorkersPage } from '@/features/workers/WorkersPage'
-import { EventsSearch, OverviewSearch, TasksSearch, parseSearch, stringifySearch } from './search'
+import { EventsSearch, OverviewSearch, SubmitSearch, TasksSearch, WindowSearch, parseSearch, stringifySearch } from './search'
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Broken })
 
@@ -20,16 +15,19 @@ const home = createRoute({
   },
 })
 const overview = createRoute({ getParentRoute: () => root, path: '/ui', validateSearch: OverviewSearch, component: OverviewPage })
-const tasks = createRoute({ getParentRoute: () => root, path: '/ui/tasks', validateSearch: TasksSearch, component: TasksPage })
-const task = createRoute({ getParentRoute: () => root, path: '/ui/tasks/$id', component: TaskPage })
-const workers = createRoute({ getParentRoute: () => root, path: '/ui/workers', component: WorkersPage })
-const queues = createRoute({ getParentRoute: () => root, path: '/ui/queues', component: QueuesPage })
-const events = createRoute({ getParentRoute: () => root, path: '/ui/events', validateSearch: EventsSearch, component: EventsPage })
+// Each of the other pages is a file of its own, read when a link to it is pointed at.
+const tasks = createRoute({ getParentRoute: () => root, path: '/ui/tasks', validateSearch: TasksSearch, component: lazyRouteComponent(() => import('./TasksRoute'), 'TasksRoute') })
+const task = createRoute({ getParentRoute: () => root, path: '/ui/tasks/$id', component: lazyRouteComponent(() => import('@/features/task/TaskPage'), 'TaskPage') })
+const submit = createRoute({ getParentRoute: () => root, path: '/ui/submit', validateSearch: SubmitSearch, component: lazyRouteComponent(() => import('@/features/submit/SubmitPage'), 'SubmitPage') })
+const workers = createRoute({ getParentRoute: () => root, path: '/ui/workers', component: lazyRouteComponent(() => import('@/features/workers/WorkersPage'), 'WorkersPage') })
+const worker = createRoute({ getParentRoute: () => root, path: '/ui/workers/$id', validateSearch: WindowSearch, component: lazyRouteComponent(() => import('@/features/workers/WorkerPage'), 'WorkerPage') })
+const queues = createRoute({ getParentRoute: () => root, path: '/ui/queues', component: lazyRouteComponent(() => import('@/features/queues/QueuesPage'), 'QueuesPage') })
+const events = createRoute({ getParentRoute: () => root, path: '/ui/events', validateSearch: EventsSearch, component: lazyRouteComponent(() => import('@/features/events/EventsPage'), 'EventsPage') })
 
-const routeTree = root.addChildren([home, overview, tasks, task, workers, queues, events])
+const routeTree = root.addChildren([home, overview, tasks, task, submit, workers, worker, queues, events])
 
 export const makeRouter = (history?: RouterHistory) =>
-  createRouter({ routeTree, parseSearch, stringifySearch, scrollRestoration: true, ...(history && { history }) })
+  createRouter({ routeTree, parseSearch, stringifySearch, scrollRestoration: true, defaultPreload: 'intent', ...(history && { history }) })
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -7,7 +7,9 @@ import { sorts } from '@/data/tasks/types'
 const text = z.string().min(1).optional().catch(undefined)
 const flag = z.literal('1').optional().catch(undefined)
 
-export const OverviewSearch = z.object({ window: z.enum(windows).optional().catch(undefined) })
+/** Of the pages with charts. */
+export const WindowSearch = z.object({ window: z.enum(windows).optional().catch(undefined) })
+export const OverviewSearch = WindowSearch
 export const TasksSearch = z.object({
   status: text,
   type: text,
@@ -18,10 +20,20 @@ export const TasksSearch = z.object({
   q: text,
   sort: z.enum(sorts).optional().catch(undefined),
   follow: flag,
+  /** The task in the panel beside the list. */
+  open: text,
 })
-export const eventKinds = ['task', 'worker', 'pool', 'queue', 'failures'] as const
+/** The task whose fields a new one begins with. */
+export const SubmitSearch = z.object({ like: text })
+export const eventKinds = ['failures', 'task', 'worker', 'pool', 'queue', 'system', 'audit'] as const
+/** One kind or several with commas between; what is none is left out. */
+const kinds = z
+  .string()
+  .transform((value) => eventKinds.filter((kind) => value.split(',').includes(kind)).join(',') || undefined)
+  .optional()
+  .catch(undefined)
 export const EventsSearch = z.object({
-  kind: z.enum(eventKinds).optional().catch(undefined),
+  kind: kinds,
   task: text,
   worker: text,
   since: text,

@@ -85,7 +85,7 @@ export const poolJson = (part: Partial<PoolJson> = {}): PoolJson => ({
   running: 6,
   queues: ['default'],
   paused: false,
-  reason: 'the backlog of 12 needs 6 workers to drain within 5 s',
+  reason: '12 waiting and 8 running at 1.2s a task; the maximum is 6',
   instances: [{ id: 'pool-1', host: 'host-a', pid: 4200 }],
   ...part,
 })

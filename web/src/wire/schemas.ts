@@ -163,7 +163,9 @@ export const Series = z.object({
   tasks: map(line),
   types: counts,
   waiting: map(line),
+  counts: map(line),
   queueLatencyMs: orNull(z.object({ p50: line, p99: line })),
+  averageExecutionTimeMs: line,
   workers: map(z.object({ cpuPercent: line, memoryMb: line })),
   marks: list(Event),
 })
@@ -205,6 +207,8 @@ export const Problem = z.object({
   detail: z.string().nullish(),
   errors: z.array(FieldFault).nullish(),
 })
+export const roles = ['viewer', 'submitter', 'operator', 'admin'] as const
+export const Session = z.object({ name: z.string(), role: z.enum(roles) })
 export const Accepted = z.object({ id: z.string(), status: z.string(), duplicate: z.boolean().optional() })
 export const Matched = z.object({ matched: count })
 
@@ -223,4 +227,5 @@ export type WireStats = z.infer<typeof Stats>
 export type WireSeries = z.infer<typeof Series>
 export type WireSnapshot = z.infer<typeof Snapshot>
 export type WireDelta = z.infer<typeof Delta>
+export type Role = (typeof roles)[number]
 export type FieldFault = z.infer<typeof FieldFault>

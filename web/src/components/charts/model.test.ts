@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Series } from '@/data/stats/types'
-import { latest, peak, perMinute, slices, stacked } from './model'
-
-const series = (part: Partial<Series>): Series => ({ from: 0, stepMs: 5000, tasks: {}, types: {}, waiting: {}, workers: {}, marks: [], ...part })
+import { makeSeries as series } from '@/test/domain'
+import { latest, nearestFirst, peak, perMinute, slices, stacked, stretch, summed, thinned } from './model'
 
 describe('perMinute', () => {
   it('slides a whole minute over fine steps', () => {
@@ -26,6 +24,29 @@ describe('perMinute', () => {
 
 it('stacks lines', () => {
   expect(stacked([[1, 2], [3, 4], [5, 6]])).toEqual([[1, 2], [4, 6], [9, 12]])
+  expect(stacked([[1, null], [null, null]])).toEqual([[1, null], [1, null]])
+})
+
+it('adds lines up, and keeps what nobody knows unknown', () => {
+  expect(summed([[1, null, 2], [4, null]])).toEqual([5, null, 2])
+  expect(summed([])).toEqual([])
+})
+
+it('thins a line by means', () => {
+  expect(thinned([1, 3, null, 5, null, null], 3)).toEqual([2, 5, null])
+  expect(thinned([1, 2], 3)).toEqual([1, 2])
+})
+
+it('names the curve pointed at, else the highest ones', () => {
+  const curves = ['a', 'b', 'c', 'd'].map((name, i) => ({ name, values: [i, null] }))
+  expect(nearestFirst(curves, 'b', 0).map(({ name }) => name)).toEqual(['b'])
+  expect(nearestFirst(curves, null, 0).map(({ name }) => name)).toEqual(['d', 'c', 'b'])
+})
+
+it('opens the minute before a point, or its whole step', () => {
+  const at = Date.parse('2026-01-01T10:21:00.000Z')
+  expect(stretch(at, 5000)).toEqual({ since: '2026-01-01T10:20:00.000Z', until: '2026-01-01T10:21:00.000Z' })
+  expect(stretch(at, 600_000).since).toBe('2026-01-01T10:11:00.000Z')
 })
 
 it('orders slices by size and gathers the small ones', () => {

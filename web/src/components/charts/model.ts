@@ -32,10 +32,48 @@ function sliding(line: Line, width: number, length: number): number[] {
   return Array.from({ length }, (_, i) => (sum += (line[i] ?? 0) - (i >= width ? (line[i - width] ?? 0) : 0)))
 }
 
-/** Each line on top of the ones before it. */
-export function stacked(lines: readonly number[][]): number[][] {
-  const sum: number[] = []
-  return lines.map((line) => line.map((value, i) => (sum[i] = (sum[i] ?? 0) + value)))
+/** Each line on top of the ones before it; unknown where nothing of it is known. */
+export function stacked(lines: readonly Line[]): Line[] {
+  const sum: Line = []
+  return lines.map((line) => line.map((value, i) => (sum[i] = value === null ? (sum[i] ?? null) : (sum[i] ?? 0) + value)))
+}
+
+/** When each step of a line ends. */
+export const stepEnds = ({ from, stepMs }: Pick<Series, 'from' | 'stepMs'>, length: number): number[] => Array.from({ length }, (_, i) => from + (i + 1) * stepMs)
+
+/** How long the stretch of time is that a series is of. */
+export const windowOf = ({ stepMs, tasks }: Series): number => stepMs * Math.max(1, ...Object.values(tasks).map((line) => line.length))
+
+/** The minute, or step where that is longer, that ends at a time. */
+export function stretch(at: number, stepMs: number): { since: string; until: string } {
+  return { since: new Date(at - Math.max(minute, stepMs)).toISOString(), until: new Date(at).toISOString() }
+}
+
+/** Which of many curves to name: the one pointed at, else the highest at that place; three at most. */
+export function nearestFirst<T extends { name: string; values: Line }>(curves: readonly T[], near: string | null, index: number): T[] {
+  const pointed = curves.find((curve) => curve.name === near)
+  if (pointed) return [pointed]
+  const value = (curve: T) => curve.values[index] ?? -1
+  return [...curves].sort((a, b) => value(b) - value(a)).slice(0, 3)
+}
+
+/** All lines added up, place by place: a whole of parts, unknown where no part is known. */
+export function summed(lines: readonly Line[]): Line {
+  const length = Math.max(0, ...lines.map((line) => line.length))
+  return Array.from({ length }, (_, i) => {
+    const known = lines.map((line) => line[i]).filter((value): value is number => value !== null && value !== undefined)
+    return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
+  })
+}
+
+/** At most `most` values, each the mean of those it stands for: what a spark can show. */
+export function thinned(line: Line, most: number): Line {
+  const every = Math.ceil(line.length / most)
+  if (every <= 1) return line
+  return Array.from({ length: Math.ceil(line.length / every) }, (_, i) => {
+    const known = line.slice(i * every, (i + 1) * every).filter((value): value is number => value !== null)
+    return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length
+  })
 }
 
 export interface Slice {

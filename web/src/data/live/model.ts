@@ -1,5 +1,6 @@
 /** The live picture and how messages change it. Pure: no sockets, no clocks. */
 import type { WireDelta, WireSnapshot } from '@/wire/schemas'
+import { isFailure } from '@/domain/events'
 import { compareSeq, toEvent } from '../events/mapper'
 import type { Event } from '../events/types'
 import type { Pool } from '../pools/types'
@@ -15,6 +16,10 @@ import type { EndedWorker, Worker } from '../workers/types'
 /** Enough for the newest rows of any list; what is older is asked for when wanted. */
 export const maxTasks = 1000
 export const maxEvents = 1000
+/** As many of the newest events as a snapshot brings. */
+export const snapshotEvents = 200
+/** Failures outlast the rush of other events: they stay until they are seen. */
+export const maxFailures = 50
 /** How long a worker that ended stays listed. */
 export const endedShownMs = 60_000
 
@@ -36,25 +41,30 @@ export interface LiveData {
   tasks: ReadonlyMap<string, LiveTask>
   /** Newest first. */
   events: readonly Event[]
+  /** Those among all events so far that somebody may have to act on, newest first. */
+  failures: readonly Event[]
 }
 
 export function fromSnapshot(message: WireSnapshot, receivedAt: number, before: LiveData | null): LiveData {
   const workers = byKey(message.workers.map((worker) => toWorker(worker, receivedAt)), (worker) => worker.id)
   const gone = before ? [...before.workers.values()].filter((worker) => !workers.has(worker.id)) : []
+  const events = message.events.map(toEvent)
   return {
     seq: message.seq,
     clockSkewMs: receivedAt - Date.parse(message.at),
     stats: toStats(message.stats),
     workers,
-    ended: keepEnded(before?.ended ?? new Map(), gone, message.events.map(toEvent), receivedAt, workers),
+    ended: keepEnded(before?.ended ?? new Map(), gone, events, receivedAt, workers),
     pools: byKey(message.pools, (pool) => pool.name),
     queues: byKey(message.queues.map(toQueue), (queue) => queue.name),
     tasks: new Map(message.tasks.map((task) => [task.id, { task: toTask(task), changedAt: 0 }])),
-    events: mergeEvents([], message.events.map(toEvent)),
+    events: mergeEvents([], events),
+    failures: mergeEvents(before?.failures ?? [], events.filter(isFailure), maxFailures),
   }
 }
 
-export function withDelta(data: LiveData, message: WireDelta, receivedAt: number): LiveData {
+/** `tasks` are those the message brings, mapped. */
+export function withDelta(data: LiveData, message: WireDelta, receivedAt: number, tasks: readonly Task[] = message.tasks?.upserted.map(toTask) ?? []): LiveData {
   const events = message.events.map(toEvent)
   const next: LiveData = { ...data, seq: message.seq, clockSkewMs: receivedAt - Date.parse(message.at) }
   if (message.stats) next.stats = toStats(message.stats)
@@ -66,17 +76,20 @@ export function withDelta(data: LiveData, message: WireDelta, receivedAt: number
   }
   if (message.pools) next.pools = patched(data.pools, message.pools.upserted, message.pools.removed, (pool) => pool.name)
   if (message.queues) next.queues = patched(data.queues, message.queues.upserted.map(toQueue), message.queues.removed, (queue) => queue.name)
-  if (message.tasks) next.tasks = patchedTasks(data.tasks, message.tasks.upserted.map(toTask), message.tasks.removed, receivedAt)
-  if (events.length > 0) next.events = mergeEvents(data.events, events)
+  if (message.tasks) next.tasks = patchedTasks(data.tasks, tasks, message.tasks.removed, receivedAt)
+  if (events.length > 0) {
+    next.events = mergeEvents(data.events, events)
+    next.failures = mergeEvents(data.failures, events.filter(isFailure), maxFailures)
+  }
   return next
 }
 
 /** Events newer than `known`, newest first, each once. */
-export function mergeEvents(known: readonly Event[], added: readonly Event[]): readonly Event[] {
+export function mergeEvents(known: readonly Event[], added: readonly Event[], most = maxEvents): readonly Event[] {
   const newest = known[0]
   const fresh = added.filter((event) => !newest || compareSeq(event.seq, newest.seq) > 0)
   fresh.sort((a, b) => compareSeq(b.seq, a.seq))
-  return fresh.length === 0 ? known : [...fresh, ...known].slice(0, maxEvents)
+  return fresh.length === 0 ? known : [...fresh, ...known].slice(0, most)
 }
 
 /** How many events `after` holds that came later than the newest of `before`. */

@@ -1,8 +1,21 @@
 import { LiveMessage } from '@/wire/schemas'
-import { eventsSince, fromSnapshot, withDelta, type LiveData } from './model'
+import { toTask } from '../tasks/mapper'
+import type { Task } from '../tasks/types'
+import { eventsSince, fromSnapshot, snapshotEvents, withDelta, type LiveData } from './model'
 
 /** connecting: no picture yet · live · stale: connected but silent · disconnected: trying again. */
 export type Phase = 'connecting' | 'live' | 'stale' | 'disconnected'
+
+/** What came while there was no connection. */
+export interface Missed {
+  /** When the connection was lost, on the browser's clock. */
+  lostAt: number
+  afterMs: number
+  events: number
+  failures: number
+  /** The snapshot has the newest events only: there were more. */
+  more: boolean
+}
 
 export interface Connection {
   phase: Phase
@@ -13,7 +26,7 @@ export interface Connection {
   /** What could not be read or why the server closed, in its own words. */
   fault: string | null
   /** Set when a lost connection is back, until it is dismissed. */
-  caughtUp: { afterMs: number; events: number } | null
+  caughtUp: Missed | null
   /** Messages in the last ten seconds, per second. */
   perSecond: number
 }
@@ -24,6 +37,9 @@ export interface LiveState {
   paused: boolean
   connection: Connection
 }
+
+/** What a message says of tasks: all that changed, or a new beginning after which anything may have. */
+export type TaskChanges = { upserted: readonly Task[]; removed: readonly string[] } | 'snapshot'
 
 const rateWindowMs = 10_000
 
@@ -42,10 +58,17 @@ export class LiveStore {
   private lostAt: number | null = null
   private arrivals: number[] = []
   private readonly listeners = new Set<() => void>()
+  private readonly taskListeners = new Set<(changes: TaskChanges) => void>()
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
+  }
+
+  /** Hears of every change of a task, also while paused: lists count what they do not show. */
+  readonly onTasks = (listener: (changes: TaskChanges) => void): (() => void) => {
+    this.taskListeners.add(listener)
+    return () => this.taskListeners.delete(listener)
   }
 
   readonly getState = (): LiveState => this.state
@@ -64,10 +87,18 @@ export class LiveStore {
       return false
     }
     const before = this.latest
-    if (parsed.data.type === 'snapshot') this.latest = fromSnapshot(parsed.data, now, before)
-    else if (before) this.latest = withDelta(before, parsed.data, now)
-    else return false
+    const message = parsed.data
+    let changes: TaskChanges | null = null
+    if (message.type === 'snapshot') {
+      this.latest = fromSnapshot(message, now, before)
+      changes = 'snapshot'
+    } else if (before) {
+      const upserted = message.tasks?.upserted.map(toTask) ?? []
+      this.latest = withDelta(before, message, now, upserted)
+      if (message.tasks) changes = { upserted, removed: message.tasks.removed }
+    } else return false
     this.arrived(now, before, this.latest)
+    if (changes) for (const listener of this.taskListeners) listener(changes)
     return true
   }
 
@@ -104,7 +135,7 @@ export class LiveStore {
       perSecond: this.arrivals.length / (rateWindowMs / 1000),
     }
     if (this.lostAt !== null) {
-      connection.caughtUp = { afterMs: now - this.lostAt, events: eventsSince(before?.events ?? [], after.events) }
+      connection.caughtUp = missed(before, after, this.lostAt, now)
       this.lostAt = null
       this.arrivals = [now]
     }
@@ -119,6 +150,12 @@ export class LiveStore {
     this.state = state
     for (const listener of this.listeners) listener()
   }
+}
+
+function missed(before: LiveData | null, after: LiveData, lostAt: number, now: number): Missed {
+  const events = eventsSince(before?.events ?? [], after.events)
+  const failures = eventsSince(before?.failures ?? [], after.failures)
+  return { lostAt, afterMs: now - lostAt, events, failures, more: events >= snapshotEvents && events === after.events.length }
 }
 
 function toJson(text: string): unknown {

@@ -5,4 +5,9 @@ import type { Series, Stats } from './types'
 
 export const toStats = (wire: WireStats): Stats => ({ ...wire, updatedAt: instant(wire.updatedAt) })
 
-export const toSeries = (wire: WireSeries): Series => ({ ...wire, from: instant(wire.from), marks: wire.marks.map(toEvent) })
+export const toSeries = (wire: WireSeries): Series => ({
+  ...wire,
+  from: instant(wire.from),
+  queueLatencyMs: wire.queueLatencyMs ?? { p50: [], p99: [] },
+  marks: wire.marks.map(toEvent),
+})

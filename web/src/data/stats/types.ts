@@ -22,9 +22,13 @@ export interface Series {
   tasks: Record<string, Line>
   types: Record<string, number>
   waiting: Record<string, Line>
+  /** Tasks kept, by status and in total; null before the API started. */
+  counts: Record<string, Line>
+  queueLatencyMs: { p50: Line; p99: Line }
+  averageExecutionTimeMs: Line
   workers: Record<string, { cpuPercent: Line; memoryMb: Line }>
   marks: Event[]
 }
 
-export const windows = ['15m', '1h', '6h', '24h'] as const
+export const windows = ['5m', '15m', '1h', '6h', '24h'] as const
 export type Window = (typeof windows)[number]

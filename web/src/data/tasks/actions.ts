@@ -9,10 +9,12 @@ export const retryTask = (id: string) => request(`${path(id)}/retry`, nothing, {
 export const deleteTask = (id: string) => request(path(id), nothing, { method: 'DELETE' })
 
 export type BulkVerb = 'cancel' | 'retry' | 'delete'
+/** What a bulk action is for: tasks by id, or all of a filter. */
+export type BulkScope = { ids: readonly string[] } | TaskFilter
 
-/** Acts on every task of the filter; with `dryRun` it only counts them. */
-export const bulk = (verb: BulkVerb, filter: TaskFilter, dryRun: boolean) =>
-  request(`/tasks/${verb}`, json(wire.Matched, `/tasks/${verb}`), { method: 'POST', body: dryRun ? { ...filter, dryRun } : filter })
+/** Acts on every task of the scope to which the verb can be applied; with `dryRun` it only counts them. */
+export const bulk = (verb: BulkVerb, scope: BulkScope, dryRun: boolean) =>
+  request(`/tasks/${verb}`, json(wire.Matched, `/tasks/${verb}`), { method: 'POST', body: dryRun ? { ...scope, dryRun } : scope })
 
 export interface Submission {
   type: string
@@ -21,6 +23,9 @@ export interface Submission {
 }
 
 export const submitTask = (task: Submission) => request('/tasks', json(wire.Accepted, '/tasks'), { method: 'POST', body: task })
+
+/** Submits a task given as JSON text, so that the digits of its payload stay. */
+export const submitText = (text: string) => request('/tasks', json(wire.Accepted, '/tasks'), { method: 'POST', text })
 
 /** What the button of the empty screens submits: long enough to be seen running. */
 export const sampleTask: Submission = { type: 'sleep', payload: { ms: 3000 } }

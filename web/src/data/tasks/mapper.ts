@@ -1,5 +1,5 @@
 import { instant, instantOrNull } from '@/lib/time'
-import { indentJson, rawMembers } from '@/lib/rawjson'
+import { rawMembers } from '@/lib/rawjson'
 import type { WireTask, WireTaskDetail } from '@/wire/schemas'
 import { toEvent } from '../events/mapper'
 import type { Task, TaskDetail } from './types'
@@ -21,8 +21,8 @@ export function toTaskDetail(wire: WireTaskDetail, text: string): TaskDetail {
   const raw = rawMembers(text)
   return {
     ...toTask(wire),
-    payload: indentJson(raw.get('payload') ?? 'null'),
-    result: indentJson(raw.get('result') ?? 'null'),
+    payload: raw.get('payload') ?? 'null',
+    result: raw.get('result') ?? 'null',
     payloadExpired: wire.payloadExpired,
     history: wire.history.map(toEvent),
     historyTruncated: wire.historyTruncated,

@@ -1,32 +1,21 @@
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
-import { instant } from '@/lib/time'
+import { queryOptions } from '@tanstack/react-query'
 import * as wire from '@/wire/schemas'
 import { json, request } from '../request'
 import { toTask, toTaskDetail } from './mapper'
-import type { TaskFilter, TaskSort } from './types'
-
-const pageSize = 100
+import type { TaskFilter, TaskPage, TaskSort } from './types'
 
 export const taskKeys = {
   all: ['tasks'] as const,
-  lists: () => [...taskKeys.all, 'list'] as const,
-  list: (filter: TaskFilter, sort: TaskSort) => [...taskKeys.lists(), filter, sort] as const,
   facets: (filter: TaskFilter) => [...taskKeys.all, 'facets', filter] as const,
   detail: (id: string) => [...taskKeys.all, 'detail', id] as const,
   logs: (id: string) => [...taskKeys.all, 'logs', id] as const,
 }
 
-export const taskListQuery = (filter: TaskFilter, sort: TaskSort) =>
-  infiniteQueryOptions({
-    queryKey: taskKeys.list(filter, sort),
-    initialPageParam: '',
-    queryFn: async ({ pageParam, signal }) => {
-      const query = { ...filter, sort, limit: pageSize, cursor: pageParam }
-      const page = await request('/tasks', json(wire.TaskList, '/tasks'), { query, signal })
-      return { tasks: page.tasks.map(toTask), total: page.total, nextCursor: page.nextCursor }
-    },
-    getNextPageParam: (last) => last.nextCursor ?? undefined,
-  })
+/** One page of the tasks of a filter, for lists that read on as they are scrolled. */
+export async function readTasks(filter: TaskFilter, sort: TaskSort, cursor: string, limit: number, signal?: AbortSignal): Promise<TaskPage> {
+  const page = await request('/tasks', json(wire.TaskList, '/tasks'), { query: { ...filter, sort, limit, cursor }, ...(signal && { signal }) })
+  return { tasks: page.tasks.map(toTask), total: page.total, nextCursor: page.nextCursor }
+}
 
 /** How the tasks of a filter divide by status, type, queue and priority. */
 export const taskFacetsQuery = (filter: TaskFilter) =>
@@ -46,16 +35,4 @@ export const taskQuery = (id: string) =>
       const read = json(wire.TaskDetail, path)
       return request(path, (text) => toTaskDetail(read(text), text), { signal })
     },
-  })
-
-export const taskLogsQuery = (id: string) =>
-  infiniteQueryOptions({
-    queryKey: taskKeys.logs(id),
-    initialPageParam: '',
-    queryFn: async ({ pageParam, signal }) => {
-      const path = `/tasks/${encodeURIComponent(id)}/logs`
-      const page = await request(path, json(wire.LogPage, path), { query: { cursor: pageParam }, signal })
-      return { logs: page.logs.map((line) => ({ ...line, at: instant(line.at) })), nextCursor: page.nextCursor }
-    },
-    getNextPageParam: (last) => last.nextCursor ?? undefined,
   })

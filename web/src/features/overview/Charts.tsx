@@ -1,89 +1,109 @@
-import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { lazy, Suspense, useMemo } from 'react'
-import { perMinute } from '@/components/charts/model'
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import { useMemo } from 'react'
+import { LazyChart } from '@/components/charts/LazyChart'
+import { perMinute, stepEnds, stretch, windowOf } from '@/components/charts/model'
+import type { Curve, Mark } from '@/components/charts/plot'
+import { WindowPicker } from '@/components/charts/WindowPicker'
 import { ErrorNote } from '@/components/errors'
 import { Panel } from '@/components/Panel'
-import { useConnection, usePaused } from '@/data/live/hooks'
-import { seriesQuery } from '@/data/stats/queries'
-import { windows, type Series } from '@/data/stats/types'
-import { taskStates } from '@/domain/states'
+import { useSeries } from '@/data/stats/hooks'
+import { usualWindow } from '@/data/stats/queries'
+import type { Series } from '@/data/stats/types'
+import { toMarks } from '@/domain/marks'
+import { priorityColors, priorityLabels, taskStates } from '@/domain/states'
 import { useI18n, type I18n } from '@/i18n/context'
+import { priorities } from '@/wire/schemas'
+import { SlotStrips } from './SlotStrips'
 import { TypeShares } from './TypeShares'
 import { Waiting } from './Waiting'
-import { WorkerStrips } from './WorkerStrips'
+import { WorkerCharts } from './WorkerCharts'
 
-const AreaChart = lazy(() => import('@/components/charts/AreaChart'))
-const chartHeight = 190
-const minute = 60_000
+const tall = 190
+const low = 150
 
-/** The charts of the seed, all of one time window. */
+/** The charts, all of one time window and with the same marks. */
 export function Charts() {
-  const { t } = useI18n()
-  const { window = '15m' } = useSearch({ from: '/ui' })
-  const live = useConnection().phase === 'live'
-  const paused = usePaused()
-  const { data, error, refetch } = useQuery(seriesQuery(window, live && !paused))
+  const i18n = useI18n()
+  const { t } = i18n
+  const { window = usualWindow } = useSearch({ from: '/ui' })
+  const { data, error, refetch } = useSeries(window)
+  const marks = useMemo(() => (data ? toMarks(data.marks, windowOf(data), i18n) : []), [data, i18n])
   if (error && !data) return <ErrorNote error={error} onRetry={() => void refetch()} />
+  const room = (height: number) => <div style={{ height: height + 30 }} />
   return (
     <div className="charts">
-      <Panel title={t('chart.perMinute')} aside={<WindowPicker />} className="chart-wide">
-        {data ? <PerMinute series={data} /> : <div style={{ height: chartHeight + 28 }} />}
+      <Panel title={t('chart.perMinute')} aside={<WindowPicker current={window} />} className="chart-wide">
+        {data ? <PerMinute series={data} marks={marks} /> : room(tall)}
       </Panel>
-      <Panel title={t('chart.waiting')}>
+      <Panel title={t('chart.waiting')} className="chart-side">
         <Waiting />
       </Panel>
-      <WorkerStrips series={data} />
-      <Panel title={t('chart.types')}>{data ? <TypeShares types={data.types} /> : null}</Panel>
+      <Panel title={t('chart.depth')} className="chart-half">
+        {data ? <Depth series={data} marks={marks} /> : room(low)}
+      </Panel>
+      <Panel title={t('chart.latency')} className="chart-half">
+        {data ? <Latency series={data} marks={marks} /> : room(low)}
+      </Panel>
+      {data ? <WorkerCharts series={data} marks={marks} height={low} /> : room(low)}
+      <SlotStrips />
+      <Panel title={t('chart.types')} className="chart-side">{data ? <TypeShares types={data.types} /> : null}</Panel>
     </div>
   )
 }
 
-function WindowPicker() {
-  const { t } = useI18n()
-  return (
-    <div className="segments" role="group" aria-label={t('chart.window')}>
-      {windows.map((option) => (
-        <Link key={option} to="/ui" search={option === '15m' ? {} : { window: option }} replace className="segment" activeOptions={{ exact: true, includeSearch: true }} activeProps={{}} resetScroll={false}>
-          {option}
-        </Link>
-      ))}
-    </div>
-  )
+interface ChartProps {
+  series: Series
+  marks: Mark[]
 }
 
-function PerMinute({ series }: { series: Series }) {
-  const i18n = useI18n()
+/** A click into a chart opens what happened then. */
+function useDoor(stepMs: number) {
   const navigate = useNavigate()
+  return (at: number) => void navigate({ to: '/ui/events', search: stretch(at, stepMs) })
+}
+
+function PerMinute({ series, marks }: ChartProps) {
+  const i18n = useI18n()
+  const pick = useDoor(series.stepMs)
   const minutes = useMemo(() => perMinute(series), [series])
-  const areas = useMemo(() => outcomeAreas(minutes.values, i18n), [minutes, i18n])
-  const marks = useMemo(
-    () =>
-      series.marks.map((mark) => ({
-        at: mark.timestamp,
-        label: mark.event,
-        color: mark.event === 'pool.scaled' ? 'var(--violet)' : 'var(--vermilion)',
-      })),
-    [series],
-  )
-  const pick = (at: number) => {
-    const length = Math.max(minute, series.stepMs)
-    void navigate({ to: '/ui/events', search: { since: new Date(at - length).toISOString(), until: new Date(at).toISOString() } })
-  }
+  const curves = useMemo(() => outcomes(minutes.values, i18n), [minutes, i18n])
   const scaled = series.marks.filter((mark) => mark.event === 'pool.scaled').length
   return (
     <>
-      <Suspense fallback={<div style={{ height: chartHeight + 28 }} />}>
-        <AreaChart label={i18n.t('chart.perMinute')} at={minutes.at} areas={areas} marks={marks} height={chartHeight} onPick={pick} />
-      </Suspense>
-      {marks.length > 0 && <p className="chart-marks muted">{i18n.t('chart.marks', { scaled, failures: marks.length - scaled })}</p>}
+      <LazyChart name="perMinute" label={i18n.t('chart.perMinute')} at={minutes.at} curves={curves} kind="areas" marks={marks} height={tall} format={(value) => i18n.number(Math.round(value * 10) / 10)} axisFormat={i18n.short} onPick={pick} />
+      <p className="chart-marks muted">{marks.length > 0 ? i18n.t('chart.marks', { scaled, failures: marks.length - scaled }) : '\u00a0'}</p>
     </>
   )
 }
 
-function outcomeAreas(values: Record<string, number[]>, { t }: I18n) {
+function outcomes(values: Record<string, number[]>, { t }: I18n): Curve[] {
   return (['completed', 'failed', 'cancelled'] as const).flatMap((outcome) => {
     const line = values[outcome]
     return line ? [{ name: outcome, label: t(taskStates[outcome].label), color: taskStates[outcome].color, values: line }] : []
   })
+}
+
+function Depth({ series, marks }: ChartProps) {
+  const i18n = useI18n()
+  const pick = useDoor(series.stepMs)
+  const curves = useMemo(
+    () => priorities.map((priority) => ({ name: priority, label: i18n.t(priorityLabels[priority]), color: priorityColors[priority], values: series.waiting[priority] ?? [] })),
+    [series, i18n],
+  )
+  const at = stepEnds(series, curves[0]?.values.length ?? 0)
+  return <LazyChart name="depth" label={i18n.t('chart.depth')} at={at} curves={curves} kind="areas" marks={marks} height={low} format={i18n.number} axisFormat={i18n.short} onPick={pick} />
+}
+
+function Latency({ series, marks }: ChartProps) {
+  const i18n = useI18n()
+  const pick = useDoor(series.stepMs)
+  const { p50, p99 } = series.queueLatencyMs
+  const curves = useMemo(
+    () => [
+      { name: 'p50', label: i18n.t('chart.p50'), color: 'var(--accent)', values: p50 },
+      { name: 'p99', label: i18n.t('chart.p99'), color: 'var(--muted)', values: p99 },
+    ],
+    [p50, p99, i18n],
+  )
+  return <LazyChart name="latency" label={i18n.t('chart.latency')} at={stepEnds(series, p50.length)} curves={curves} kind="lines" marks={marks} height={low} least={10} format={i18n.duration} axisFormat={i18n.shortDuration} onPick={pick} />
 }

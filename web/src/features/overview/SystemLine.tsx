@@ -1,6 +1,7 @@
 import { StateBadge } from '@/components/StateBadge'
 import { useLive } from '@/data/live/hooks'
 import type { Stats } from '@/data/stats/types'
+import { sayReason } from '@/domain/reasons'
 import { systemStates } from '@/domain/states'
 import { useI18n, type I18n } from '@/i18n/context'
 
@@ -13,15 +14,16 @@ export function SystemLine() {
     <section className="system-line" data-status={stats.systemStatus}>
       <StateBadge state={systemStates[stats.systemStatus]} strong />
       <p>{why(stats, i18n)}</p>
-      {stats.uptime && <span className="muted uptime">{i18n.t('system.uptime', { uptime: stats.uptime })}</span>}
+      <span className="muted system-times">
+        {stats.uptime && <span>{i18n.t('system.uptime', { uptime: stats.uptime })}</span>}
+        <span data-testid="updated">{i18n.t('system.updated', { time: i18n.clock(stats.updatedAt) })}</span>
+      </span>
     </section>
   )
 }
 
-/** The server's reason where it gives one and it can be read; it speaks English. */
-function why(stats: Stats, { t, language }: I18n): string {
-  if (stats.systemStatus === 'Stable') return t('system.stableReason')
-  if (stats.reason && language === 'en') return stats.reason
-  const own = stats.systemStatus === 'Recovering' ? t('system.recoveringReason') : t('system.highLoadReason', { pending: stats.tasks.pending })
-  return stats.reason ? `${own} (${stats.reason})` : own
+function why(stats: Stats, i18n: I18n): string {
+  if (stats.systemStatus === 'Stable') return i18n.t('system.stableReason')
+  if (stats.reason) return sayReason(stats.reason, i18n)
+  return stats.systemStatus === 'Recovering' ? i18n.t('system.recoveringReason') : i18n.t('system.highLoadReason', { pending: stats.tasks.pending })
 }

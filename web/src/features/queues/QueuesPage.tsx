@@ -1,15 +1,19 @@
+import '@/styles/submit.css'
+import '@/styles/queues.css'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { Confirm } from '@/components/Confirm'
 import { Icon } from '@/components/Icon'
 import { Panel } from '@/components/Panel'
 import { useAction } from '@/components/useAction'
+import { useMay } from '@/data/access'
 import { useLive } from '@/data/live/hooks'
 import { pauseQueue, resumeQueue } from '@/data/queues/actions'
 import type { Queue } from '@/data/queues/types'
 import { phaseStates, priorityLabels } from '@/domain/states'
 import { useI18n, type I18n } from '@/i18n/context'
 import { priorities } from '@/wire/schemas'
+import { LimitsDialog } from './LimitsDialog'
 
 export function QueuesPage() {
   const { t } = useI18n()
@@ -74,7 +78,9 @@ function QueuePanel({ queue, most }: { queue: Queue; most: number }) {
           </div>
           <div>
             <dt>{t('queues.limits')}</dt>
-            <dd>{limits(queue, i18n)}</dd>
+            <dd>
+              <Limits queue={queue} />
+            </dd>
           </div>
           <div>
             <dt>{t('queues.servedBy')}</dt>
@@ -98,6 +104,7 @@ function QueuePanel({ queue, most }: { queue: Queue; most: number }) {
 
 function QueueActions({ queue: { name, paused, waiting } }: { queue: Queue }) {
   const { t } = useI18n()
+  const mayAct = useMay('operate')
   const [asked, setAsked] = useState(false)
   const pause = useAction({ run: () => pauseQueue(name), done: () => t('queues.pausedDone', { name }) })
   const resume = useAction({ run: () => resumeQueue(name), done: () => t('queues.resumedDone', { name }) })
@@ -109,7 +116,7 @@ function QueueActions({ queue: { name, paused, waiting } }: { queue: Queue }) {
           {t('queues.paused')}
         </span>
       )}
-      {paused ? (
+      {mayAct && (paused ? (
         <button type="button" className="button button-small" disabled={resume.isPending} onClick={() => resume.mutate(undefined)}>
           {t('queues.resume')}
         </button>
@@ -117,7 +124,7 @@ function QueueActions({ queue: { name, paused, waiting } }: { queue: Queue }) {
         <button type="button" className="button button-small" disabled={pause.isPending} onClick={() => setAsked(true)}>
           {t('queues.pause')}
         </button>
-      )}
+      ))}
       {asked && (
         <Confirm
           title={t('queues.pauseTitle', { name })}
@@ -137,10 +144,28 @@ function QueueActions({ queue: { name, paused, waiting } }: { queue: Queue }) {
 
 const rate = (value: number | null, { t }: I18n): string => (value === null ? t('common.dash') : t('queues.perSecond', { n: Math.round(value * 10) / 10 }))
 
-function limits({ maxConcurrent, ratePerSecond, types }: Queue, { t }: I18n): string {
-  const parts = [{ name: '', maxConcurrent, ratePerSecond }, ...Object.entries(types).map(([name, own]) => ({ name: `${name}: `, ...own }))].flatMap((limit) => [
-    ...(limit.maxConcurrent === null ? [] : [limit.name + t('queues.concurrent', { n: limit.maxConcurrent })]),
-    ...(limit.ratePerSecond === null ? [] : [limit.name + t('queues.perSecond', { n: limit.ratePerSecond })]),
-  ])
-  return parts.length === 0 ? t('queues.noLimit') : parts.join(', ')
+/** Said as a line each; opens the form that changes them. */
+function Limits({ queue }: { queue: Queue }) {
+  const i18n = useI18n()
+  const [open, setOpen] = useState(false)
+  const mayAct = useMay('operate')
+  const lines = limits(queue, i18n).map((line) => <span key={line}>{line}</span>)
+  if (!mayAct) return <span className="queue-limits">{lines}</span>
+  return (
+    <>
+      <button type="button" className="queue-limits" aria-label={i18n.t('queues.editLimits', { name: queue.name })} onClick={() => setOpen(true)}>
+        {lines}
+        <Icon name="edit" size={12} />
+      </button>
+      {open && <LimitsDialog queue={queue} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+function limits({ maxConcurrent, ratePerSecond, types }: Queue, { t }: I18n): string[] {
+  const lines = [{ name: '', maxConcurrent, ratePerSecond }, ...Object.entries(types).map(([name, own]) => ({ name: `${name}: `, ...own }))].flatMap((limit) => {
+    const parts = [...(limit.maxConcurrent === null ? [] : [t('queues.concurrent', { n: limit.maxConcurrent })]), ...(limit.ratePerSecond === null ? [] : [t('queues.perSecond', { n: limit.ratePerSecond })])]
+    return parts.length === 0 ? [] : [limit.name + parts.join(', ')]
+  })
+  return lines.length === 0 ? [t('queues.noLimit')] : lines
 }

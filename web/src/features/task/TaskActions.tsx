@@ -1,8 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { Confirm } from '@/components/Confirm'
 import { useAction } from '@/components/useAction'
+import { useMay } from '@/data/access'
 import { cancelTask, deleteTask, retryTask } from '@/data/tasks/actions'
 import { taskKeys } from '@/data/tasks/queries'
 import type { TaskDetail } from '@/data/tasks/types'
@@ -10,9 +11,8 @@ import { isOpen } from '@/domain/states'
 import { useI18n } from '@/i18n/context'
 
 /** What can be done to the task as it stands. */
-export function TaskActions({ task: { id, status, payloadExpired } }: { task: TaskDetail }) {
+export function TaskActions({ task: { id, status, payloadExpired }, onDeleted }: { task: TaskDetail; onDeleted: () => void }) {
   const { t } = useI18n()
-  const navigate = useNavigate()
   const queries = useQueryClient()
   const [asked, setAsked] = useState<'cancel' | 'delete' | null>(null)
   const refresh = () => void queries.invalidateQueries({ queryKey: taskKeys.all })
@@ -22,9 +22,8 @@ export function TaskActions({ task: { id, status, payloadExpired } }: { task: Ta
     run: () => deleteTask(id),
     done: () => t('task.deleted', { id }),
     then: () => {
+      onDeleted()
       queries.removeQueries({ queryKey: taskKeys.detail(id) })
-      void queries.invalidateQueries({ queryKey: taskKeys.lists() })
-      void navigate({ to: '/ui/tasks' })
     },
   })
   const confirm = () => {
@@ -32,19 +31,27 @@ export function TaskActions({ task: { id, status, payloadExpired } }: { task: Ta
     else remove.mutate(undefined)
     setAsked(null)
   }
+  const mayAct = useMay('operate')
+  const maySubmit = useMay('submit')
+  const failed = status === 'failed' || status === 'cancelled'
   return (
     <div className="actions">
-      {isOpen(status) && (
+      {mayAct && isOpen(status) && (
         <button type="button" className="button" disabled={cancel.isPending} onClick={() => setAsked('cancel')}>
           {t('task.cancel')}
         </button>
       )}
-      {(status === 'failed' || status === 'cancelled') && (
-        <button type="button" className="button button-primary" disabled={retry.isPending || payloadExpired} onClick={() => retry.mutate(undefined)}>
+      {mayAct && failed && (
+        <button type="button" className="button button-primary" disabled={retry.isPending || payloadExpired} title={payloadExpired ? t('task.payloadExpired') : undefined} onClick={() => retry.mutate(undefined)}>
           {t('task.retry')}
         </button>
       )}
-      {!isOpen(status) && (
+      {maySubmit && (
+        <Link to="/ui/submit" search={{ like: id }} className="button">
+          {t('task.again')}
+        </Link>
+      )}
+      {mayAct && !isOpen(status) && (
         <button type="button" className="button" disabled={remove.isPending} onClick={() => setAsked('delete')}>
           {t('task.delete')}
         </button>
