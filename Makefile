@@ -88,6 +88,48 @@ browser: tools web/node_modules/.package-lock.json
 screens: browser build ## screenshots of every page of the dashboard, into web/e2e/screens/
 	@chromium="$$(node web/e2e/find-browser.mjs)"; cd web && BROWSER_PATH="$$chromium" npm run screens
 
+##@ Measuring
+
+# Flags for the benchmark: --quick, --only one8,bulk, --systems batuta,asynq, --runs 3.
+BENCHFLAGS ?=
+BENCH := deploy/bench
+
+.PHONY: bench
+bench: bench-build bench-rivals ## Batuta beside its rivals: prints the table of figures and ratios, writes docs/BENCHMARKS.md
+	@.cache/bench/bench --batuta .cache/bench/batuta --root $(BENCH) \
+	  $(if $(findstring --quick,$(BENCHFLAGS))$(findstring --only,$(BENCHFLAGS))$(findstring --systems,$(BENCHFLAGS)),,--docs docs/BENCHMARKS.md --chart docs/images/benchmarks.svg) \
+	  $(BENCHFLAGS)
+
+# A module of its own, outside the workspace: what the rivals need never reaches Batuta.
+.PHONY: bench-build
+bench-build: tools
+	@mkdir -p .cache/bench
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o .cache/bench/batuta ./services/batuta/cmd/batuta
+	@cd $(BENCH) && CGO_ENABLED=0 GOWORK=off go build -trimpath -buildvcs=false -o $(CURDIR)/.cache/bench/bench .
+
+# The rivals' servers come from Debian, BullMQ from npm at the versions of the lock file.
+.PHONY: bench-rivals
+bench-rivals: $(BENCH)/bullmq/node_modules/.package-lock.json
+	@if command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+	  echo "installing redis-server and postgresql, which Batuta is compared with"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server postgresql >/dev/null; \
+	else \
+	  echo "The servers that Batuta is compared with are missing. Debian has them: sudo apt-get install redis-server postgresql" >&2; exit 1; \
+	fi
+
+$(BENCH)/bullmq/node_modules/.package-lock.json: $(BENCH)/bullmq/package.json $(BENCH)/bullmq/package-lock.json
+	@cd $(BENCH)/bullmq && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+.PHONY: bench-test
+bench-test: tools ## the tests of the benchmark's own logic
+	@cd $(BENCH) && GOWORK=off go vet ./... && GOWORK=off go test ./...
+
+.PHONY: pictures
+pictures: browser build ## the README's two pictures of the dashboard, taken from a system at work (minutes)
+	@chromium="$$(node web/e2e/find-browser.mjs)"; cd web && BROWSER_PATH="$$chromium" npm run pictures
+
 ##@ Working on Batuta
 
 .PHONY: lint
