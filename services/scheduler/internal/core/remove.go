@@ -38,7 +38,7 @@ func (c *Core) Withdraw(ctx context.Context, rec *wire.Record) error {
 		return err
 	}
 	if env != nil && env.Round == rec.Meta.Round {
-		if err := c.deleteLane(ctx, rec.Meta.LaneSeq); err != nil {
+		if err := c.RemoveLaneMessage(ctx, rec.Meta.LaneSeq); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,8 @@ func (c *Core) Withdraw(ctx context.Context, rec *wire.Record) error {
 	return nil
 }
 
-func (c *Core) deleteLane(ctx context.Context, seq uint64) error {
+// RemoveLaneMessage removes a lane message, if it is still there.
+func (c *Core) RemoveLaneMessage(ctx context.Context, seq uint64) error {
 	err := c.Stream(wire.StreamReady).DeleteMsg(ctx, seq)
 	if err == nil {
 		return nil

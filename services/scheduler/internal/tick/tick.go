@@ -43,6 +43,7 @@ type Tick struct {
 
 	trimmed, swept, followed time.Time
 	sweepFrom                uint64
+	strand                   stranded
 }
 
 // New makes the duty.
@@ -113,6 +114,7 @@ func (t *Tick) rest(ctx context.Context) {
 		t.trimmed = time.Now()
 		t.trims.ask()
 		t.try(ctx, "note the sequences", t.core.NoteSequences)
+		t.try(ctx, "remove stranded lane messages", t.removeStranded)
 	}
 	if time.Since(t.swept) >= sweepEvery {
 		t.swept = time.Now()
