@@ -91,6 +91,24 @@ func TestACancelReachesARunningTask(t *testing.T) {
 	require.NotContains(t, sys.names(obstinate.ID), wire.EventReassigned)
 }
 
+// A cancel may wait for a scheduler while a pool is started that gets its task.
+func TestACancelOfBeforeThePoolsStartIsHeard(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	env := sys.task("sleep", 60_000)
+	sys.submit(env)
+	sys.cancel(env.ID)
+	sys.pool()
+	other := sys.task("echo", 1)
+	sys.submit(other)
+	sys.await(other.ID, wire.StatusCompleted)
+	require.NotContains(t, sys.names(env.ID), wire.EventStarted)
+	sys.publishEvent(wire.NewEvent(wire.Event{Event: wire.EventCancelled, TaskID: env.ID, Data: wire.EventData{ControlSeq: 1}}))
+	sys.await(env.ID, wire.StatusCancelled)
+	sys.awaitAcknowledged()
+	require.NotContains(t, sys.names(env.ID), wire.EventStarted)
+}
+
 func TestACancelOfAnEarlierRoundIsNotHeard(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)

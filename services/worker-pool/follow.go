@@ -114,15 +114,28 @@ func (p *Pool) listen(ctx context.Context, l *parts) error {
 		}
 		l.subs = append(l.subs, s)
 	}
-	control, err := p.cfg.JS.Stream(ctx, wire.StreamControl)
+	handled, err := p.handledCommands(ctx)
 	if err != nil {
-		return fmt.Errorf("read stream %s: %w", wire.StreamControl, err)
+		return err
 	}
-	l.heard.Store(control.CachedInfo().State.LastSeq)
+	l.heard.Store(handled)
 	if err := p.followPause(ctx, l); err != nil {
 		return err
 	}
 	return p.followCancels(ctx, l)
+}
+
+// handledCommands is up to where schedulers have dealt with all commands. What comes after may
+// cancel a task that this process starts before a scheduler has told of it.
+func (p *Pool) handledCommands(ctx context.Context) (uint64, error) {
+	c, err := p.cfg.JS.Consumer(ctx, wire.StreamControl, wire.ConsumerControl)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, nil // no scheduler was ever here
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read consumer %s of %s: %w", wire.ConsumerControl, wire.StreamControl, err)
+	}
+	return c.CachedInfo().AckFloor.Stream, nil
 }
 
 // followCancels reads cancels from behind the last one heard. It is begun anew after each

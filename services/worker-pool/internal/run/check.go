@@ -29,8 +29,9 @@ const (
 	// unsettled is how long a message is believed although its record does not say so:
 	// the scheduler stores events beside the lane messages, not before.
 	unsettled = time.Minute
-	// cancelSettles is how long a cancel may take from the control stream to the record.
-	cancelSettles = 5 * time.Second
+	// cancelSettles is how long a cancel may take from the control stream to the record,
+	// also where the scheduler that has it goes away and another one gets it.
+	cancelSettles = 30 * time.Second
 	unsettledWait = 250 * time.Millisecond
 	elsewhereWait = time.Second
 )

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
@@ -38,24 +40,55 @@ func (r *Runner) prepare(a *attempt) {
 	})
 }
 
+const (
+	// fetchTime is how long the reading of a payload may take in all.
+	fetchTime = 2 * time.Minute
+	// fetchAnswer is how long the first try waits for an answer.
+	fetchAnswer = 2 * time.Second
+)
+
 // fetch reads the payload: in place where it fits a line, else into a file.
 func (r *Runner) fetch(a *attempt) error {
-	ctx, cancel := context.WithTimeout(r.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(r.ctx, fetchTime)
 	defer cancel()
+	var info *jetstream.ObjectInfo
+	err := tryAgain(ctx, fetchAnswer, func(ctx context.Context) (err error) {
+		info, err = r.cfg.Objects.GetInfo(ctx, a.env.PayloadObject)
+		return err
+	})
+	if err == nil {
+		mebibytes := time.Duration(info.Size >> 20) //nolint:gosec // of at most 64
+		err = tryAgain(ctx, fetchAnswer+mebibytes*time.Second, func(ctx context.Context) error { return r.download(ctx, a, info.Size) })
+	}
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+	}
+	return nil
+}
+
+// tryAgain repeats what ran out of time, each time with twice as much, while ctx lasts: what
+// is asked of a server that goes away at that moment is never answered.
+func tryAgain(ctx context.Context, first time.Duration, f func(context.Context) error) error {
+	for wait := first; ; wait *= 2 {
+		one, cancel := context.WithTimeout(ctx, wait)
+		err := f(one)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+			return err
+		}
+	}
+}
+
+func (r *Runner) download(ctx context.Context, a *attempt, size uint64) error {
 	obj, err := r.cfg.Objects.Get(ctx, a.env.PayloadObject)
 	if err != nil {
-		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+		return err
 	}
 	defer obj.Close() //nolint:errcheck // only read
-	info, err := obj.Info()
-	if err != nil {
-		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
-	}
-	if info.Size <= inlineLimit {
-		_ = obj.Close()
-		b, err := r.cfg.Objects.GetBytes(ctx, a.env.PayloadObject)
+	if size <= inlineLimit {
+		b, err := io.ReadAll(obj)
 		if err != nil {
-			return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
+			return err
 		}
 		r.mu.Lock()
 		a.env.Payload = b
