@@ -70,6 +70,9 @@ type run struct {
 // settleTimeout bounds how long open tasks may take to end once everything is whole again.
 const settleTimeout = 3 * time.Minute
 
+// tellEvery is how often it is said what has not ended yet.
+const tellEvery = 10 * time.Second
+
 func (r *run) run(ctx context.Context) (rep *Report, err error) {
 	if err := r.makeDir(); err != nil {
 		return nil, err
@@ -105,8 +108,19 @@ func (r *run) makeDir() (err error) {
 	if r.dir, err = filepath.Abs(r.dir); err != nil {
 		return err
 	}
-	r.dir = filepath.Join(r.dir, "batuta-chaos-"+strconv.FormatUint(r.opts.Seed, 10))
-	return os.MkdirAll(r.dir, 0o750)
+	if err := os.MkdirAll(r.dir, 0o750); err != nil {
+		return err
+	}
+	// What an earlier run of the seed left stays, and is not mixed with this one.
+	name := filepath.Join(r.dir, "batuta-chaos-"+strconv.FormatUint(r.opts.Seed, 10))
+	r.dir = name
+	for n := 2; ; n++ {
+		err := os.Mkdir(r.dir, 0o750)
+		if !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		r.dir = name + "-" + strconv.Itoa(n)
+	}
 }
 
 // drive takes the system through the run.
@@ -212,7 +226,16 @@ func (r *run) end(ctx context.Context, js jetstream.JetStream, rep *Report, load
 		rep.Broken = append(rep.Broken, loadErr.Error())
 	}
 	from := time.Now()
-	if err := eventually(ctx, settleTimeout, func(ctx context.Context) error { return settled(ctx, js) }); err != nil {
+	told := from
+	err := eventually(ctx, settleTimeout, func(ctx context.Context) error {
+		err := settled(ctx, js)
+		if err != nil && time.Since(told) > tellEvery {
+			told = time.Now()
+			r.say("%s after the last fault: %v", time.Since(from).Round(time.Second), err)
+		}
+		return err
+	})
+	if err != nil {
 		rep.Broken = append(rep.Broken, fmt.Sprintf("not everything has ended %s after the last fault: %v", settleTimeout, err))
 	}
 	rep.SettledAfter = time.Since(from)
