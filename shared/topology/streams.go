@@ -62,9 +62,9 @@ func Streams(budget int64, replicas int) []jetstream.StreamConfig {
 		},
 		{
 			Name: wire.StreamEvents, Subjects: []string{wire.SubjectEventsAll},
+			Discard: jetstream.DiscardNew, MaxBytes: share(eventsShare), Duplicates: 2 * time.Minute, AllowDirect: true,
 			// Events and records are JSON that repeats itself: blocks that are full shrink to a
 			// fifth, for about 2 % of the server's processor time, off the way of the publisher.
-			Discard: jetstream.DiscardNew, MaxBytes: share(eventsShare), Duplicates: 2 * time.Minute, AllowDirect: true,
 			Compression: jetstream.S2Compression,
 		},
 		{
