@@ -179,6 +179,9 @@ func (b *Book) take(l *Limit, doc *wire.Permits, seq uint64) {
 	if l.inForce && !was {
 		b.calls = append(b.calls, func() { b.cfg.Adopt(l) })
 	}
+	if l.inForce && doc.Over() {
+		l.settle = true // lowered while a permit lay in hand
+	}
 	if l.blocked && (!l.inForce || l.room(wire.Now()) > 0) || was && !l.inForce {
 		l.blocked = false
 		b.calls = append(b.calls, b.cfg.Wake)
