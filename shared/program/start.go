@@ -29,7 +29,8 @@ func Start(ctx context.Context, svc lifecycle.Service, log *slog.Logger) error {
 		log.Warn("the start is tried again", "service", fmt.Sprint(svc), "err", err)
 		select {
 		case <-ctx.Done():
-			return err
+			// Called off while it waited for NATS: what went wrong meanwhile is not why.
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		case <-time.After(startPause):
 		}
 	}

@@ -36,3 +36,14 @@ func TestAStartWaitsForNATS(t *testing.T) {
 	require.ErrorIs(t, program.Start(t.Context(), r, log), wrong)
 	require.Len(t, r.errs, 1, "what will not pass is not tried again")
 }
+
+// A signal ends the wait for NATS, and that is no failure: see lifecycle.Runner.
+func TestAStartThatIsCalledOffWhileItWaitsHasNotFailed(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &reluctant{errs: []error{context.DeadlineExceeded, context.DeadlineExceeded}}
+	err := program.Start(ctx, r, obs.NewTestLogger(t.Output()))
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
