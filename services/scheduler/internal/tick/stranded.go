@@ -78,7 +78,7 @@ func (t *Tick) moreThanLanesCount(ctx context.Context) (bool, error) {
 	}
 	counted := uint64(0)
 	for _, l := range lanes {
-		counted += uint64(l.waiting) + uint64(l.held) //nolint:gosec // counts
+		counted += uint64(l.waiting) + uint64(l.held)
 	}
 	return info.State.Msgs > counted, nil
 }

@@ -55,22 +55,22 @@ func (b *bench) limit(taskType string, most int, change ...func(*wire.Permits)) 
 	require.NoError(b.t, err)
 }
 
-// ledger reads a ledger and its revision.
-func (b *bench) ledger(taskType string) (p wire.Permits, revision uint64) {
+// ledger reads the queue's ledger and its revision.
+func (b *bench) ledger() (p wire.Permits, revision uint64) {
 	b.t.Helper()
 	kv, err := b.js.KeyValue(b.t.Context(), wire.BucketPermits)
 	require.NoError(b.t, err)
-	e, err := kv.Get(b.t.Context(), wire.PermitsKey("q", taskType))
+	e, err := kv.Get(b.t.Context(), wire.PermitsKey("q", ""))
 	require.NoError(b.t, err)
 	require.NoError(b.t, json.Unmarshal(e.Value(), &p))
 	return p, e.Revision()
 }
 
-// awaitHeld waits until a ledger says that so many permits are held.
-func (b *bench) awaitHeld(taskType string, n int) {
+// awaitHeld waits until the queue's ledger says that so many permits are held.
+func (b *bench) awaitHeld(n int) {
 	b.t.Helper()
 	natstest.Eventually(b.t, func() error {
-		if p, _ := b.ledger(taskType); p.Total() != n {
+		if p, _ := b.ledger(); p.Total() != n {
 			return fmt.Errorf("%d permits are held, not %d: %v", p.Total(), n, p.Held)
 		}
 		return nil
@@ -115,12 +115,13 @@ func (b *bench) holder(lease time.Duration, js jetstream.JetStream) *holder {
 
 // claims goes round and round, as a pool's claim loop does, and gives back what was not used.
 func (h *holder) claims(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			h.Begin()
-			h.Settle()
+			h.Settle() //nolint:contextcheck // what it writes is bounded by the book's context
 			select {
 			case <-ctx.Done():
 			case <-time.After(5 * time.Millisecond):
@@ -173,7 +174,7 @@ func TestHoldersNeverHaveMorePermitsThanThereAre(t *testing.T) {
 					now := running.Add(1)
 					for old := seen.Load(); now > old && !seen.CompareAndSwap(old, now); old = seen.Load() {
 					}
-					time.Sleep(time.Millisecond) // so that others overlap
+					<-time.After(time.Millisecond) // so that others overlap
 					running.Add(-1)
 					h.Release(hold)
 				}
@@ -192,15 +193,15 @@ func TestAPermitGivenBackServesTheNextTaskWithoutAWrite(t *testing.T) {
 	b.limit("", 2)
 	h := b.holder(10*time.Second, b.server.JS(t))
 	h.Release(h.await(0, "a"))
-	_, before := b.ledger("")
+	_, before := b.ledger()
 	for n := range 100 {
 		hold, ok := h.Take(n, h.Of("q", "a"))
 		require.True(t, ok)
 		h.Release(hold)
 	}
-	_, after := b.ledger("")
+	_, after := b.ledger()
 	require.Equal(t, before, after)
-	b.awaitHeld("", 1)
+	b.awaitHeld(1)
 }
 
 func TestWhatIsNotUsedIsGivenBackAfterARound(t *testing.T) {
@@ -214,7 +215,7 @@ func TestWhatIsNotUsedIsGivenBackAfterARound(t *testing.T) {
 	one.Settle() // it may still be used in this round
 	one.Begin()
 	one.Settle()
-	b.awaitHeld("", 0)
+	b.awaitHeld(0)
 	require.NotNil(t, two.await("second", "a"))
 }
 
@@ -227,7 +228,7 @@ func TestAQueuesPermitIsGivenBackWhereTheTypesIsMissing(t *testing.T) {
 	rare := h.await("first", "rare")
 	require.NotNil(t, rare)
 	require.Nil(t, h.acquire("second", "rare"))
-	b.awaitHeld("", 1)
+	b.awaitHeld(1)
 	require.NotNil(t, h.await("third", "common"), "the queue has a permit left")
 	require.Nil(t, h.acquire("fourth", "common"))
 }
@@ -240,10 +241,10 @@ func TestALimitThatIsNewGivesNothingOutUntilAllHaveTold(t *testing.T) {
 	require.Nil(t, h.acquire("new", "a"))
 	runs := h.Adopt("runs already", h.Of("q", "a")[0])
 	require.NotNil(t, runs)
-	b.awaitHeld("", 1)
+	b.awaitHeld(1)
 	b.limit("", 5, func(p *wire.Permits) { p.Held = map[string]int{"somebody": 4} })
 	natstest.Eventually(t, func() error {
-		p, _ := b.ledger("")
+		p, _ := b.ledger()
 		if p.Total() != 5 {
 			return errors.New("what runs is not entered again")
 		}
@@ -259,7 +260,7 @@ func TestALoweredLimitTakesPermitsAsTheyComeBack(t *testing.T) {
 	h := b.holder(10*time.Second, b.server.JS(t))
 	first, second := h.await("first", "a"), h.await("second", "a")
 	require.NotNil(t, second)
-	p, _ := b.ledger("")
+	p, _ := b.ledger()
 	b.limit("", 1, func(now *wire.Permits) { now.Held = p.Held })
 	natstest.Eventually(t, func() error {
 		if _, ok := h.Take("third", h.Of("q", "a")); ok {
@@ -268,7 +269,7 @@ func TestALoweredLimitTakesPermitsAsTheyComeBack(t *testing.T) {
 		return nil
 	})
 	h.Release(first)
-	b.awaitHeld("", 1)
+	b.awaitHeld(1)
 	h.Release(second)
 	require.NotNil(t, h.await("third", "a"))
 	require.Nil(t, h.acquire("fourth", "a"))
@@ -309,7 +310,7 @@ func TestAHolderThatIsCutOffLosesItsPermitsBeforeOthersGetThem(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it was not told that its permit is lost")
 	}
-	p, _ := b.ledger("")
+	p, _ := b.ledger()
 	require.Equal(t, 1, p.Total(), "others got it before its work was told to stop")
 	proxy.Heal()
 }
@@ -322,7 +323,7 @@ func TestALeaseIsRenewedWhileAPermitIsHeld(t *testing.T) {
 	require.NotNil(t, h.await("runs", "a"))
 	kv, err := b.js.KeyValue(t.Context(), wire.BucketPermits)
 	require.NoError(t, err)
-	p, _ := b.ledger("")
+	p, _ := b.ledger()
 	var name string
 	for name = range p.Held {
 	}
@@ -360,7 +361,7 @@ func TestALedgerThatOthersChangeIsReadAgain(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	p, _ := b.ledger("")
+	p, _ := b.ledger()
 	require.Equal(t, 50, p.Total())
 	require.Len(t, p.Held, 5)
 }

@@ -57,7 +57,7 @@ func (r *Runner) fetch(a *attempt) error {
 		return err
 	})
 	if err == nil {
-		mebibytes := time.Duration(info.Size >> 20) //nolint:gosec // of at most 64
+		mebibytes := time.Duration(info.Size >> 20)
 		err = tryAgain(ctx, fetchAnswer+mebibytes*time.Second, func(ctx context.Context) error { return r.download(ctx, a, info.Size) })
 	}
 	if err != nil {
