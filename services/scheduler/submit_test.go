@@ -232,6 +232,21 @@ func TestPayloadObjectsAreGivenTheirTasksName(t *testing.T) {
 	b.submitted()
 }
 
+// forgetAcknowledgements of submissions, as a server may that crashed.
+func (b *bench) forgetAcknowledgements() {
+	b.t.Helper()
+	natstest.Eventually(b.t, func() error {
+		ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Second)
+		defer cancel()
+		st, err := b.js.Stream(ctx, wire.StreamSubmit)
+		if err != nil {
+			return err
+		}
+		_, err = st.ResetConsumerToSequence(ctx, wire.ConsumerSubmit, 1)
+		return err
+	})
+}
+
 func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -241,17 +256,7 @@ func TestServerRestartChecksWhatIsOlder(t *testing.T) {
 	b.submitted()
 	b.server.Restart(t)
 	natstest.Eventually(t, s.Ready)
-	// As after a crash of the server that forgot the acknowledgement.
-	natstest.Eventually(t, func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		st, err := b.js.Stream(ctx, wire.StreamSubmit)
-		if err != nil {
-			return err
-		}
-		_, err = st.ResetConsumerToSequence(ctx, wire.ConsumerSubmit, 1)
-		return err
-	})
+	b.forgetAcknowledgements()
 	next := wire.MakeID(b.submit(`{"type":"a"}`), 0)
 	require.Empty(t, b.run(next, 1, 0).header.Get(wire.HeaderCheck), "what came after is not checked")
 	b.submitted()
@@ -275,16 +280,7 @@ func TestAForgottenAcknowledgementRunsNothingTwice(t *testing.T) {
 	b.submitted()
 	b.server.Restart(t)
 	natstest.Eventually(t, s.Ready)
-	natstest.Eventually(t, func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		st, err := b.js.Stream(ctx, wire.StreamSubmit)
-		if err != nil {
-			return err
-		}
-		_, err = st.ResetConsumerToSequence(ctx, wire.ConsumerSubmit, 1)
-		return err
-	})
+	b.forgetAcknowledgements()
 	next := wire.MakeID(b.submit(`{"type":"a"}`), 0)
 	b.dispatched(next)
 	b.submitted()
