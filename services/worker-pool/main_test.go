@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	case "service":
 		runService()
 	default:
-		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/batuta-tasks/batuta/services/worker-pool/internal/proc.starter"))
+		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/batuta-tasks/batuta/shared/child.starter"))
 	}
 }
 

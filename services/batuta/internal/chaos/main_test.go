@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // starter is the thread that starts processes; it must never end.
-const starter = "github.com/batuta-tasks/batuta/services/batuta/internal/chaos/proc.starter"
+const starter = "github.com/batuta-tasks/batuta/shared/child.starter"
 
 // small is a run that a busy machine can carry out in a few seconds.
 func small(dir string) options.Options {

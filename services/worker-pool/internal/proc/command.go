@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/batuta-tasks/batuta/shared/child"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -53,7 +54,7 @@ func (c *Command) Launch(id string, h Handler) (Worker, error) {
 		pipes.close(true)
 		return nil, fmt.Errorf("make pipes for a worker: %w", pipes.err)
 	}
-	if err := start(cmd); err != nil {
+	if err := child.Start(cmd); err != nil {
 		pipes.close(true)
 		return nil, fmt.Errorf("start %s: %w", c.Args[0], err)
 	}

@@ -10,9 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
+
+	"github.com/batuta-tasks/batuta/shared/child"
 )
 
 // Spec says what a process is.
@@ -70,7 +71,7 @@ func (p *Process) Name() string { return p.spec.Name }
 func (p *Process) launch() error {
 	cmd := exec.Command(p.spec.Path, p.spec.Args...) //nolint:noctx // it lives until it is killed
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.spec.Env, p.out, p.out, attr()
-	if err := start(cmd); err != nil {
+	if err := child.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)
 	}
 	ended := make(chan struct{})
@@ -279,30 +280,4 @@ func (p *Process) Close() {
 	p.poke()
 	<-p.done
 	_ = p.out.Close()
-}
-
-// start starts processes from one thread that never ends: on Linux the signal that a child
-// gets when its parent dies is sent when the parent's *thread* ends.
-func start(cmd *exec.Cmd) error {
-	starterOnce.Do(func() { go starter() })
-	answer := make(chan error)
-	starts <- startRequest{cmd, answer}
-	return <-answer
-}
-
-type startRequest struct {
-	cmd    *exec.Cmd
-	answer chan error
-}
-
-var (
-	starterOnce sync.Once
-	starts      = make(chan startRequest)
-)
-
-func starter() {
-	runtime.LockOSThread()
-	for r := range starts {
-		r.answer <- r.cmd.Start()
-	}
 }

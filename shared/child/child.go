@@ -1,4 +1,5 @@
-package proc
+// Package child starts processes that are to die with this one.
+package child
 
 import (
 	"os/exec"
@@ -6,9 +7,9 @@ import (
 	"sync"
 )
 
-// start starts a process from one thread that never ends: on Linux the signal that a child
-// gets when its parent dies is sent when the parent's *thread* ends.
-func start(cmd *exec.Cmd) error {
+// Start starts a process from one thread that never ends: on Linux the signal that a child
+// gets when its parent dies (Pdeathsig) is sent when the parent's *thread* ends.
+func Start(cmd *exec.Cmd) error {
 	starterOnce.Do(func() { go starter() })
 	answer := make(chan error)
 	starts <- startRequest{cmd, answer}
