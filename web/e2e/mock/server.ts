@@ -32,6 +32,8 @@ export class MockServer {
   role: 'viewer' | 'submitter' | 'operator' | 'admin' = 'admin'
   /** Answers of the API by "METHOD /path", instead of the usual ones. */
   readonly faults = new Map<string, { status: number; title: string; detail: string; errors?: { field: string; value: unknown; rule: string }[] }>()
+  /** Answers by "METHOD /path" that are written at once, but sent only when these promises end. */
+  readonly held = new Map<string, Promise<void>>()
   /** The `since` of each WebSocket that was opened. */
   readonly resumes: (string | null)[] = []
   private seq = 0
@@ -117,6 +119,7 @@ export class MockServer {
     if (fault) { problem(response, fault.status, fault.title, fault.detail, fault.errors); return; }
     const answer = this.world.answer(recorded)
     if (!answer) { problem(response, 404, 'Not Found', `There is no ${method} ${url.pathname}.`); return; }
+    await this.held.get(`${method} ${url.pathname}`)
     response.writeHead(answer.status, { 'content-type': answer.status >= 400 ? 'application/problem+json' : 'application/json' })
     response.end(answer.text)
   }

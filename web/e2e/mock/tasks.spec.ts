@@ -210,6 +210,28 @@ test('a task changes under the eyes of its reader, and can be cancelled', async 
   await expect(page.getByRole('table', { name: 'History' })).toContainText('Task cancelled')
 })
 
+test('an answer that was on its way while the task changed does not bring the past back', async ({ page, mock }) => {
+  const id = 'task-12388'
+  const path = `/tasks/${id}`
+  await page.goto(`/ui/tasks/${id}`)
+  const state = page.locator('.task-head .state')
+  await expect(state).toHaveText('In progress')
+  const task = mock.world.tasks.find((known) => known.id === id)
+  if (!task) throw new Error('no task')
+  let release = () => {}
+  mock.held.set(`GET ${path}`, new Promise<void>((resolve) => (release = resolve)))
+  const readings = () => mock.requests.filter((request) => request.path === path).length
+  const before = readings()
+  mock.push({ tasks: { upserted: [{ ...task, progress: { percent: 60, message: null } }], removed: [] } })
+  await expect.poll(readings).toBeGreaterThan(before)
+  mock.push({ tasks: { upserted: [{ ...task, status: 'cancelled', finishedAt: iso(Date.now()) }], removed: [] }, events: [eventJson({ seq: '1400.0', event: 'task.cancelled', taskId: id, timestamp: iso(Date.now()), data: {} })] })
+  await expect(state).toHaveText('Cancelled')
+  mock.held.clear()
+  release()
+  await expect(page.getByRole('table', { name: 'History' })).toContainText('Task cancelled')
+  await expect(state).toHaveText('Cancelled')
+})
+
 test('deletes after asking, and reports a refusal', async ({ page, mock }) => {
   mock.faults.set('DELETE /tasks/task-104', { status: 409, title: 'Conflict', detail: 'the task has not ended' })
   await page.goto('/ui/tasks/task-104')

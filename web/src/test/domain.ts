@@ -16,6 +16,7 @@ export const makeTaskDetail = (part: Partial<TaskDetail> = {}): TaskDetail => ({
   payloadExpired: false,
   history: [],
   historyTruncated: false,
+  askedAt: 0,
   ...part,
 })
 

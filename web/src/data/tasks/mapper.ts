@@ -17,7 +17,7 @@ export function toTask(wire: WireTask): Task {
 }
 
 /** `text` is the answer the wire object was read from: the source of the exact JSON. */
-export function toTaskDetail(wire: WireTaskDetail, text: string): TaskDetail {
+export function toTaskDetail(wire: WireTaskDetail, text: string, askedAt: number): TaskDetail {
   const raw = rawMembers(text)
   return {
     ...toTask(wire),
@@ -26,5 +26,6 @@ export function toTaskDetail(wire: WireTaskDetail, text: string): TaskDetail {
     payloadExpired: wire.payloadExpired,
     history: wire.history.map(toEvent),
     historyTruncated: wire.historyTruncated,
+    askedAt,
   }
 }

@@ -33,6 +33,7 @@ export const taskQuery = (id: string) =>
     queryFn: ({ signal }) => {
       const path = `/tasks/${encodeURIComponent(id)}`
       const read = json(wire.TaskDetail, path)
-      return request(path, (text) => toTaskDetail(read(text), text), { signal })
+      const askedAt = Date.now()
+      return request(path, (text) => toTaskDetail(read(text), text, askedAt), { signal })
     },
   })

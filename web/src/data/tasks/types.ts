@@ -44,6 +44,8 @@ export interface TaskDetail extends Task {
   /** Oldest first. */
   history: Event[]
   historyTruncated: boolean
+  /** When this was asked for, by this machine's clock: what changed since may be missing. */
+  askedAt: number
 }
 
 export interface TaskPage {

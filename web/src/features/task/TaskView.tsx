@@ -65,9 +65,10 @@ function NotFound({ id, heading: Heading, aside }: { id: string; heading: 'h1' |
 
 /** The task as read, with what the live store knows since; read again whenever that changes. */
 function useLiveTask(id: string) {
-  const { data, error, refetch, dataUpdatedAt, isFetching } = useQuery(taskQuery(id))
+  const { data, error, refetch, isFetching } = useQuery(taskQuery(id))
   const live = useLive((picture) => picture.tasks.get(id))
-  const newer = live && live.changedAt > dataUpdatedAt
+  // An answer says nothing of what changed while it was on its way.
+  const newer = live && data && live.changedAt >= data.askedAt
   useEffect(() => {
     if (newer && !isFetching) void refetch()
   }, [newer, isFetching, refetch])
