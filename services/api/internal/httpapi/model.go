@@ -17,6 +17,9 @@ type Model interface {
 	Ready() error
 	// Lookup finds a task, whatever API accepted it; nil where there is none.
 	Lookup(ctx context.Context, id string) (*wire.Record, error)
+	// Earlier finds the task that had an id when a submission under it was stored, given by
+	// its sequence and its number in a group; nil where the id was free.
+	Earlier(ctx context.Context, id string, seq uint64, member int) (*wire.Record, error)
 	// Get is Lookup from what is known here at this moment.
 	Get(id string) *wire.Record
 	// Accepted makes a task that this API has stored visible at once.

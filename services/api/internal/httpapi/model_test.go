@@ -34,6 +34,8 @@ type kvModel struct {
 	pools    []wire.PoolView
 	queues   []wire.QueueView
 	totals   wire.Totals
+	// blind makes lookups find nothing, as where a deposed leader answers.
+	blind    bool
 	asked    httpapi.Query
 	askedFor httpapi.EventQuery
 	subs     chan *feed
@@ -61,6 +63,24 @@ func (m *kvModel) set(change func()) {
 func (m *kvModel) Ready() error { m.mu.Lock(); defer m.mu.Unlock(); return m.notReady }
 
 func (m *kvModel) Lookup(ctx context.Context, id string) (*wire.Record, error) {
+	m.mu.Lock()
+	blind := m.blind
+	m.mu.Unlock()
+	if blind {
+		return nil, nil //nolint:nilnil // as the interface says
+	}
+	return m.find(ctx, id)
+}
+
+func (m *kvModel) Earlier(ctx context.Context, id string, seq uint64, member int) (*wire.Record, error) {
+	rec, err := m.find(ctx, id)
+	if rec != nil && rec.Meta.SubmitSeq == seq && rec.Meta.Member == member {
+		return nil, err
+	}
+	return rec, err
+}
+
+func (m *kvModel) find(ctx context.Context, id string) (*wire.Record, error) {
 	e, err := m.kv.Get(ctx, id)
 	if err == nil {
 		return wire.DecodeRecord(e.Value())

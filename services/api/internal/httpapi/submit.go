@@ -79,6 +79,11 @@ func (s *Server) postOne(ctx context.Context, c *fiber.Ctx, sub *wire.Submission
 	if err != nil {
 		return submitProblem(err)
 	}
+	if existing, err := s.earlier(ctx, sub, stored); err != nil {
+		return err
+	} else if existing != nil {
+		return answerExisting(c, sub, existing)
+	}
 	status := s.accept(sub, stored)
 	c.Set(fiber.HeaderLocation, locationPrefix(c)+"/tasks/"+stored.ID)
 	return answer(c, http.StatusAccepted, wire.SubmitAnswer{ID: stored.ID, Status: status})
@@ -116,7 +121,7 @@ type groupPost struct {
 	// to store: numbers of members.
 	store []int
 	// failure is the first reason why a member could not be stored now.
-	failure error
+	failure *wire.Problem
 }
 
 func (s *Server) postGroup(ctx context.Context, c *fiber.Ctx, members []wire.Member) error {
@@ -169,14 +174,21 @@ func (s *Server) dropExisting(ctx context.Context, g *groupPost, members []wire.
 			return err
 		case existing == nil:
 			kept = append(kept, i)
-		case existing.Meta.Hash != g.hashes[i]:
-			g.reject(i, ".id", id, ruleOtherContent)
 		default:
-			g.results[i] = wire.SubmitResult{ID: id, Status: existing.Status, Duplicate: true}
+			g.taken(i, existing)
 		}
 	}
 	g.store = kept
 	return nil
+}
+
+// taken settles a member whose id a task has.
+func (g *groupPost) taken(i int, existing *wire.Record) {
+	if existing.Meta.Hash != g.hashes[i] {
+		g.reject(i, ".id", existing.ID, ruleOtherContent)
+		return
+	}
+	g.results[i] = wire.SubmitResult{ID: existing.ID, Status: existing.Status, Duplicate: true}
 }
 
 func (g *groupPost) reject(i int, field string, value any, rule string) {
@@ -191,14 +203,27 @@ func (s *Server) storeGroup(ctx context.Context, g *groupPost, members []wire.Me
 	stored, errs := s.submit.SubmitAll(ctx, subs)
 	for k, i := range g.store {
 		if errs[k] != nil {
-			if g.failure == nil {
-				g.failure = errs[k]
-			}
-			g.reject(i, "", nil, submitProblem(errs[k]).Detail)
+			g.fail(i, submitProblem(errs[k]))
 			continue
 		}
-		g.results[i] = wire.SubmitResult{ID: stored[k].ID, Status: s.accept(subs[k], stored[k])}
+		existing, err := s.earlier(ctx, subs[k], stored[k])
+		switch {
+		case err != nil:
+			g.fail(i, err)
+		case existing != nil:
+			g.taken(i, existing)
+		default:
+			g.results[i] = wire.SubmitResult{ID: stored[k].ID, Status: s.accept(subs[k], stored[k])}
+		}
 	}
+}
+
+// fail settles a member that could not be stored now.
+func (g *groupPost) fail(i int, err *wire.Problem) {
+	if g.failure == nil {
+		g.failure = err
+	}
+	g.reject(i, "", nil, err.Detail)
 }
 
 // resolveTwins settles members whose id an earlier member of the same request has.
@@ -237,7 +262,7 @@ func (g *groupPost) answer(c *fiber.Ctx) error {
 		return answer(c, http.StatusAccepted, out)
 	}
 	if g.failure != nil {
-		return submitProblem(g.failure)
+		return g.failure
 	}
 	var all wire.Faults
 	for i := range g.results {
@@ -252,19 +277,35 @@ func (s *Server) lookup(ctx context.Context, id string) (*wire.Record, error) {
 	if !wire.ValidID(id) {
 		return nil, nil //nolint:nilnil // no record is an answer
 	}
-	rec, err := s.lookupAgain(ctx, id)
+	rec, err := s.tryAgain(ctx, func(ctx context.Context) (*wire.Record, error) { return s.model.Lookup(ctx, id) })
 	if err != nil {
 		return nil, unavailable("whether there is a task %s could not be found out: %s", clip(id), err)
 	}
 	return rec, nil
 }
 
-// lookupAgain bridges a moment without NATS, such as a restart or a new leader.
-func (s *Server) lookupAgain(ctx context.Context, id string) (*wire.Record, error) {
+// earlier finds the task that had an id chosen by its client when a submission under it was
+// stored, whichever API accepted it: as the recorder decides, the first has it. What is stored
+// but not looked up is answered with 503: submitted again, it is a duplicate.
+func (s *Server) earlier(ctx context.Context, sub *wire.Submission, at client.Stored) (*wire.Record, *wire.Problem) {
+	if sub.ID == "" {
+		return nil, nil //nolint:nilnil // no record is an answer
+	}
+	rec, err := s.tryAgain(ctx, func(ctx context.Context) (*wire.Record, error) {
+		return s.model.Earlier(ctx, sub.ID, at.Seq, at.Member)
+	})
+	if err != nil {
+		return nil, unavailable("whether there was a task %s already could not be found out: %s", clip(sub.ID), err)
+	}
+	return rec, nil
+}
+
+// tryAgain bridges a moment without NATS, such as a restart or a new leader.
+func (s *Server) tryAgain(ctx context.Context, find func(context.Context) (*wire.Record, error)) (*wire.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	for {
-		rec, err := s.model.Lookup(ctx, id)
+		rec, err := find(ctx)
 		if err == nil {
 			return rec, nil
 		}

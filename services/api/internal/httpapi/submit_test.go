@@ -112,6 +112,23 @@ func TestPostOfAnIDThatExists(t *testing.T) {
 	require.Len(t, b.submissions(), 1)
 }
 
+func TestPostOfAnIDThatALookupMisses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, http.StatusAccepted, b.post("/tasks", `{"type":"a","id":"x","payload":1}`).status)
+	b.model.set(func() { b.model.blind = true })
+	again := b.post("/tasks", `{"type":"a","id":"x","payload":1}`)
+	require.Equal(t, http.StatusOK, again.status, string(again.body))
+	require.JSONEq(t, `{"id":"x","status":"pending","duplicate":true}`, string(again.body))
+	b.post("/tasks", `{"type":"a","id":"x","payload":2}`).problem(t, http.StatusConflict)
+	var group wire.BulkAnswer
+	b.post("/tasks", `[{"type":"a","id":"x","payload":2},{"type":"a","id":"y"},{"type":"a"}]`).into(t, &group)
+	require.Equal(t, 2, group.Accepted)
+	require.Equal(t, "[0].id", group.Results[0].Errors[0].Field)
+	require.Equal(t, "y", group.Results[1].ID)
+	require.Len(t, b.submissions(), 4, "they are stored, and the recorder refuses them")
+}
+
 func TestRacingPostsOfOneIDStoreOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -26,6 +26,22 @@ func (m *Model) Lookup(ctx context.Context, id string) (*wire.Record, error) {
 	return m.find(ctx, id)
 }
 
+// Earlier finds the task that had an id when a submission under it was stored, given by its
+// sequence and its number in a group from 1 (0 alone); nil where the id was free. Lookup asks
+// a leader for the end of the stream, and one that was deposed a moment ago answers with
+// the past; what stands before an acknowledged message is certain.
+func (m *Model) Earlier(ctx context.Context, id string, seq uint64, member int) (*wire.Record, error) {
+	if err := m.submitsIn.wait(ctx, seq); err != nil {
+		return nil, err
+	}
+	m.settle(func(_ int, s *submission) bool { return s.seq <= seq })
+	rec, err := m.find(ctx, id)
+	if err != nil || rec == nil || rec.Meta.SubmitSeq == seq && rec.Meta.Member == member {
+		return nil, err
+	}
+	return rec, nil
+}
+
 // catchUp returns when all that was acknowledged before is known.
 func (m *Model) catchUp(ctx context.Context) error {
 	info, err := m.submitsIn.info(ctx)

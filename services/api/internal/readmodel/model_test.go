@@ -254,6 +254,28 @@ func TestASubmissionIsSeenAtOnceEverywhere(t *testing.T) {
 	require.Equal(t, wire.StatusInProgress, rec.Status)
 }
 
+func TestTheFirstSubmissionOfAnIDIsFoundFromALaterOne(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	m := s.ready()
+	for i := range 50 {
+		id := fmt.Sprintf("mine-%d", i)
+		first := s.publish(wire.SubjectSubmit, fmt.Appendf(nil, `[{"type":"a"},{"type":"a","id":%q,"payload":1}]`, id))
+		later := s.publish(wire.SubjectSubmit, fmt.Appendf(nil, `{"type":"a","id":%q,"payload":2}`, id))
+		rec, err := m.Earlier(t.Context(), id, later, 0)
+		require.NoError(t, err)
+		require.NotNil(t, rec)
+		require.Equal(t, first, rec.Meta.SubmitSeq)
+		rec, err = m.Earlier(t.Context(), id, first, 2)
+		require.NoError(t, err)
+		require.Nil(t, rec, "it is the first itself")
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := m.Earlier(short, "mine-1", 1_000_000, 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "what stands before that is not known yet")
+}
+
 func TestUnreadSubmissionsShowInLists(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
