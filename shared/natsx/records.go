@@ -132,18 +132,11 @@ func (r *Records) wait(ctx context.Context, seq uint64) error {
 const lookEach = 500 * time.Millisecond
 
 func (r *Records) lastEvent(ctx context.Context) (uint64, error) {
-	for try := 0; ; try++ {
-		one, cancel := whileConnected(ctx, r.js.Conn(), tryTimeout)
-		s, err := r.js.Stream(one, wire.StreamEvents)
-		err = orBroken(one, err)
-		cancel()
-		if err == nil {
-			return s.CachedInfo().State.LastSeq, nil
-		}
-		if stop := pause(ctx, try); stop != nil {
-			return 0, fmt.Errorf("read the state of %s: %w (last try: %w)", wire.StreamEvents, stop, err)
-		}
+	info, err := StreamInfo(ctx, r.js, wire.StreamEvents)
+	if err != nil {
+		return 0, err
 	}
+	return info.State.LastSeq, nil
 }
 
 // Get reads records as they are now; what is not there is left out.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"strconv"
 	"strings"
 )
@@ -231,6 +232,21 @@ func IsOwnKey(key string) bool { return strings.Contains(key, ".") }
 
 // IncomingObject names a payload whose submission has no id yet.
 func IncomingObject(nonce string) string { return "incoming." + nonce }
+
+// ObjectMetaSubject is where an object's description is stored (nats.go, object store).
+func ObjectMetaSubject(name string) string {
+	return objectsPrefix + "M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+const objectsPrefix = "$O." + BucketObjects + "."
+
+const (
+	// SubjectObjectMetas are the descriptions of all objects.
+	SubjectObjectMetas = objectsPrefix + "M.>"
+	// SubjectObjectsBarrier takes messages that are nobody's content: a replica that has one has
+	// everything stored before.
+	SubjectObjectsBarrier = objectsPrefix + "C.barrier"
+)
 
 // PayloadObject names the payload of a task.
 func PayloadObject(id string) string { return "payload." + id }

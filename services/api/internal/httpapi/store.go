@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -20,7 +21,7 @@ import (
 // Store reads and writes what the API needs from NATS beside the read model.
 type Store struct {
 	js                     jetstream.JetStream
-	submit, events, logs   jetstream.Stream
+	events, logs           jetstream.Stream
 	workers, settings      jetstream.KeyValue
 	objects                jetstream.ObjectStore
 	commandTTL, tryTimeout time.Duration
@@ -39,7 +40,7 @@ func OpenStore(ctx context.Context, js jetstream.JetStream) (*Store, error) {
 	for _, open := range []struct {
 		name string
 		into *jetstream.Stream
-	}{{wire.StreamSubmit, &s.submit}, {wire.StreamEvents, &s.events}, {wire.StreamLogs, &s.logs}} {
+	}{{wire.StreamEvents, &s.events}, {wire.StreamLogs, &s.logs}} {
 		if *open.into, err = js.Stream(ctx, open.name); err != nil {
 			return nil, fmt.Errorf("open stream %s: %w", open.name, err)
 		}
@@ -74,10 +75,7 @@ func (s *Store) object(name string) (*document, error) {
 	if err != nil {
 		stop.Stop()
 		cancel()
-		if errors.Is(err, jetstream.ErrObjectNotFound) {
-			return nil, errGone
-		}
-		return nil, fmt.Errorf("read object %s: %w", name, err)
+		return nil, s.missing(name, err)
 	}
 	info, err := r.Info()
 	if err != nil {
@@ -115,8 +113,22 @@ func (s *Store) payload(ctx context.Context, m *wire.Meta) (*document, error) {
 	return payloadOf(msg.Data, m)
 }
 
+// missing says why an object cannot be read: errGone only where it certainly is.
+func (s *Store) missing(name string, err error) error {
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		ctx, cancel := context.WithTimeout(context.Background(), s.tryTimeout)
+		defer cancel()
+		_, found := natsx.ObjectInfo(ctx, s.js, s.objects, name)
+		if errors.Is(found, jetstream.ErrObjectNotFound) {
+			return errGone
+		}
+		err = errors.New("a server that lags has not got it yet")
+	}
+	return fmt.Errorf("read object %s: %w", name, err)
+}
+
 func (s *Store) submission(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
-	msg, err := s.submit.GetMsg(ctx, seq)
+	msg, err := natsx.Message(ctx, s.js, wire.StreamSubmit, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, errGone
 	}
@@ -148,7 +160,7 @@ func payloadOf(body json.RawMessage, m *wire.Meta) (*document, error) {
 // hasPayload tells whether a task could run again.
 func (s *Store) hasPayload(ctx context.Context, m *wire.Meta) (bool, error) {
 	if m.PayloadObject != "" {
-		_, err := s.objects.GetInfo(ctx, m.PayloadObject)
+		_, err := natsx.ObjectInfo(ctx, s.js, s.objects, m.PayloadObject)
 		if !errors.Is(err, jetstream.ErrObjectNotFound) {
 			return err == nil, err
 		}
@@ -160,7 +172,7 @@ func (s *Store) hasPayload(ctx context.Context, m *wire.Meta) (bool, error) {
 	if err != nil || m.PayloadObject == "" {
 		return err == nil, err
 	}
-	_, err = s.objects.GetInfo(ctx, msg.Header.Get(wire.HeaderPayloadObject))
+	_, err = natsx.ObjectInfo(ctx, s.js, s.objects, msg.Header.Get(wire.HeaderPayloadObject))
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return false, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 )
 
@@ -238,11 +239,7 @@ func (f *follower) from(ctx context.Context, info *jetstream.StreamInfo) (uint64
 func (f *follower) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	one, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	s, err := f.js.Stream(one, f.stream)
-	if err != nil {
-		return nil, fmt.Errorf("read the state of %s: %w", f.stream, err)
-	}
-	return s.CachedInfo(), nil
+	return natsx.StreamInfo(one, f.js, f.stream)
 }
 
 func (f *follower) loop(ctx context.Context, in <-chan jetstream.Msg) error {

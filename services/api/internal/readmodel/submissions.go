@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -100,14 +101,14 @@ func (m *Model) startOfSubmissions(ctx context.Context, info *jetstream.StreamIn
 func (m *Model) floor(ctx context.Context) (uint64, error) {
 	one, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	c, err := m.js.Consumer(one, wire.StreamSubmit, wire.ConsumerSubmit)
+	c, err := natsx.ConsumerInfo(one, m.js, wire.StreamSubmit, wire.ConsumerSubmit)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read what the scheduler has acknowledged: %w", err)
 	}
-	return c.CachedInfo().AckFloor.Stream, nil
+	return c.AckFloor.Stream, nil
 }
 
 // forgetSubmissions drops the rows of a stream that is read anew.

@@ -88,16 +88,15 @@ type Submitted struct {
 
 // Submitted reads how far submissions are processed.
 func (c *Core) Submitted(ctx context.Context) (Submitted, error) {
-	cons, err := c.JS.Consumer(ctx, wire.StreamSubmit, wire.ConsumerSubmit)
+	info, err := natsx.ConsumerInfo(ctx, c.JS, wire.StreamSubmit, wire.ConsumerSubmit)
 	if err != nil {
-		return Submitted{}, fmt.Errorf("read consumer %s: %w", wire.ConsumerSubmit, err)
+		return Submitted{}, err
 	}
-	s, err := c.JS.Stream(ctx, wire.StreamSubmit)
+	s, err := natsx.StreamInfo(ctx, c.JS, wire.StreamSubmit)
 	if err != nil {
-		return Submitted{}, fmt.Errorf("read stream %s: %w", wire.StreamSubmit, err)
+		return Submitted{}, err
 	}
-	info := cons.CachedInfo()
-	out := Submitted{Floor: info.AckFloor.Stream, Last: s.CachedInfo().State.LastSeq}
+	out := Submitted{Floor: info.AckFloor.Stream, Last: s.State.LastSeq}
 	if info.NumPending == 0 && info.NumAckPending == 0 {
 		// The floor stands below gaps and purged stretches where nothing is left to do.
 		out.Idle, out.Floor = true, max(out.Floor, info.Delivered.Stream)

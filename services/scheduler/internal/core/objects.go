@@ -2,23 +2,19 @@ package core
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
 // ErrPayloadGone is returned where a task's payload lies nowhere any more.
 var ErrPayloadGone = errors.New("payload is gone")
-
-// MetaSubject is where an object's description is stored.
-func MetaSubject(name string) string {
-	return "$O." + wire.BucketObjects + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
-}
 
 // Adopt gives a client's object its task's name. It may be repeated.
 func (c *Core) Adopt(ctx context.Context, incoming, id string) error {
@@ -38,7 +34,7 @@ func (c *Core) Adopt(ctx context.Context, incoming, id string) error {
 		return nil // an earlier delivery did it
 	case to != nil && to.NUID == from.NUID:
 		// An earlier delivery was cut short. Deleting the object would take its content along.
-		return c.Stream(wire.StreamObjects).Purge(ctx, jetstream.WithPurgeSubject(MetaSubject(incoming)))
+		return c.Stream(wire.StreamObjects).Purge(ctx, jetstream.WithPurgeSubject(wire.ObjectMetaSubject(incoming)))
 	case to != nil: // of an earlier task with this id
 		if err := c.Objects.Delete(ctx, name); err != nil {
 			return fmt.Errorf("remove object %s: %w", name, err)
@@ -50,16 +46,18 @@ func (c *Core) Adopt(ctx context.Context, incoming, id string) error {
 	return nil
 }
 
-// object is nil where there is none.
+// lookTime bounds the search for an object; what asked is tried again.
+const lookTime = 10 * time.Second
+
+// object is nil where there certainly is none.
 func (c *Core) object(ctx context.Context, name string) (*jetstream.ObjectInfo, error) {
-	info, err := c.Objects.GetInfo(ctx, name)
+	one, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	info, err := natsx.ObjectInfo(one, c.JS, c.Objects, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("look for object %s: %w", name, err)
-	}
-	return info, nil
+	return info, err
 }
 
 // Payload fills an envelope with the payload of its task: from the object that holds it, or
@@ -76,12 +74,9 @@ func (c *Core) Payload(ctx context.Context, rec *wire.Record, env *wire.Envelope
 		env.PayloadObject = name
 		return nil
 	}
-	m, err := c.Stream(wire.StreamSubmit).GetMsg(ctx, rec.Meta.SubmitSeq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return ErrPayloadGone
-	}
+	m, err := c.submission(ctx, rec.Meta.SubmitSeq)
 	if err != nil {
-		return fmt.Errorf("read submission %d: %w", rec.Meta.SubmitSeq, err)
+		return err
 	}
 	body, err := MemberBytes(m.Data, rec.Meta.Member)
 	if err != nil {
@@ -97,6 +92,21 @@ func (c *Core) Payload(ctx context.Context, rec *wire.Record, env *wire.Envelope
 		env.Payload = task.Payload
 	}
 	return nil
+}
+
+// submission reads a message of the stream of submissions; ErrPayloadGone is certain: a
+// replica that lags has not the last ones yet.
+func (c *Core) submission(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
+	one, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	m, err := natsx.Message(one, c.JS, wire.StreamSubmit, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, ErrPayloadGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read submission %d: %w", seq, err)
+	}
+	return m, nil
 }
 
 // MemberBytes are those of one member of a group, from 1; 0 is the whole body.

@@ -133,7 +133,7 @@ func (t *Tick) record(tb testing.TB, rec wire.Record) {
 func (t *Tick) names(tb testing.TB) []string {
 	tb.Helper()
 	var out []string
-	_, err := t.batch(tb.Context(), wire.StreamObjects, objectMetas, 1, func(m *jetstream.RawStreamMsg) {
+	_, err := t.batch(tb.Context(), wire.StreamObjects, wire.SubjectObjectMetas, 1, func(m *jetstream.RawStreamMsg) {
 		o, ok := decodeMeta(m)
 		require.True(tb, ok)
 		out = append(out, o.Name)
@@ -190,7 +190,7 @@ func TestSweepLeavesContentThatWasGivenToATask(t *testing.T) {
 	tick.record(t, wire.Record{ID: "mine", Status: wire.StatusPending})
 	tick.object(t, wire.IncomingObject("x"))
 	s := tick.core.Stream(wire.StreamObjects)
-	meta, err := s.GetLastMsgForSubject(ctx, core.MetaSubject(wire.IncomingObject("x")))
+	meta, err := s.GetLastMsgForSubject(ctx, wire.ObjectMetaSubject(wire.IncomingObject("x")))
 	require.NoError(t, err)
 	require.NoError(t, tick.core.Adopt(ctx, wire.IncomingObject("x"), "mine"))
 	// As after a crash between the two steps of the renaming.

@@ -80,7 +80,7 @@ func (t *Tick) sweep(ctx context.Context) error {
 func (t *Tick) objects(ctx context.Context) ([]found, error) {
 	var all []found
 	for walked := 0; walked < sweepMost; {
-		n, err := t.batch(ctx, wire.StreamObjects, objectMetas, t.sweepFrom+1, func(m *jetstream.RawStreamMsg) {
+		n, err := t.batch(ctx, wire.StreamObjects, wire.SubjectObjectMetas, t.sweepFrom+1, func(m *jetstream.RawStreamMsg) {
 			t.sweepFrom = m.Sequence
 			if o, ok := decodeMeta(m); ok && time.Since(m.Time) > t.cfg.ObjectAge {
 				all = append(all, found{o, m.Subject, m.Time})
@@ -158,7 +158,7 @@ func (t *Tick) purge(ctx context.Context, subject string) error {
 func (t *Tick) adopted(ctx context.Context, nuid string) (bool, error) {
 	for from := uint64(1); ; {
 		named := 0
-		n, err := t.batch(ctx, wire.StreamObjects, objectMetas, from, func(m *jetstream.RawStreamMsg) {
+		n, err := t.batch(ctx, wire.StreamObjects, wire.SubjectObjectMetas, from, func(m *jetstream.RawStreamMsg) {
 			from = m.Sequence + 1
 			if o, ok := decodeMeta(m); ok && o.NUID == nuid && !o.Deleted && !strings.HasPrefix(o.Name, wire.IncomingObject("")) {
 				named++
@@ -169,5 +169,3 @@ func (t *Tick) adopted(ctx context.Context, nuid string) (bool, error) {
 		}
 	}
 }
-
-const objectMetas = "$O." + wire.BucketObjects + ".M.>"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/proc"
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -53,7 +54,7 @@ func (r *Runner) fetch(a *attempt) error {
 	defer cancel()
 	var info *jetstream.ObjectInfo
 	err := tryAgain(ctx, fetchAnswer, func(ctx context.Context) (err error) {
-		info, err = r.cfg.Objects.GetInfo(ctx, a.env.PayloadObject)
+		info, err = natsx.ObjectInfo(ctx, r.cfg.JS, r.cfg.Objects, a.env.PayloadObject)
 		return err
 	})
 	if err == nil {
@@ -79,8 +80,14 @@ func tryAgain(ctx context.Context, first time.Duration, f func(context.Context) 
 	}
 }
 
+// errLagging is that an object which is there was not found: a replica answered that lags.
+var errLagging = errors.New("it is not on every server yet")
+
 func (r *Runner) download(ctx context.Context, a *attempt, size uint64) error {
 	obj, err := r.cfg.Objects.Get(ctx, a.env.PayloadObject)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return errLagging
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,174 @@
+package natsx_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/natsx"
+	"github.com/batuta-tasks/batuta/shared/topology"
+	"github.com/batuta-tasks/batuta/shared/wire"
+)
+
+func TestVouched(t *testing.T) {
+	t.Parallel()
+	peer := func(name string, active time.Duration, current bool) *jetstream.PeerInfo {
+		return &jetstream.PeerInfo{Name: name, Active: active, Current: current}
+	}
+	of := func(leader string, peers ...*jetstream.PeerInfo) *jetstream.ClusterInfo {
+		return &jetstream.ClusterInfo{Leader: leader, Replicas: peers}
+	}
+	for name, c := range map[string]struct {
+		info *jetstream.ClusterInfo
+		took time.Duration
+		want bool
+	}{
+		"a server alone":                {nil, time.Minute, true},
+		"one copy in a cluster":         {of("a"), 0, true},
+		"both heard from":               {of("a", peer("b", time.Second, true), peer("c", time.Second, true)), 0, true},
+		"one is enough of three":        {of("a", peer("b", time.Minute, false), peer("c", time.Second, false)), 0, true},
+		"one is too few of five":        {of("a", peer("b", time.Second, true), peer("c", time.Hour, false), peer("d", time.Hour, false), peer("e", time.Hour, false)), 0, false},
+		"nobody heard from lately":      {of("a", peer("b", 3*time.Second, true), peer("c", 3*time.Second, true)), 0, false},
+		"never heard from":              {of("a", peer("b", 0, false), peer("c", 0, false)), 0, false},
+		"at this very moment":           {of("a", peer("b", 0, true), peer("c", time.Hour, false)), 0, true},
+		"the answer was long under way": {of("a", peer("b", time.Second, true), peer("c", time.Second, true)), 2 * time.Second, false},
+		"a follower that answers":       {of("b", peer("b", time.Second, true), peer("c", time.Second, true)), 0, false},
+	} {
+		require.Equal(t, c.want, natsx.Vouched(c.info, c.took), name)
+	}
+}
+
+// A leader whose followers are gone answers for some seconds still; so does one that is cut
+// off from them, while they have elected another and store more.
+func TestALeaderWithoutFollowersIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	c := natstest.Cluster(t, 3)
+	nc, err := nats.Connect(c.URL())
+	require.NoError(t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3})
+	require.NoError(t, err)
+	_, err = js.Publish(t.Context(), "s", nil)
+	require.NoError(t, err)
+	info, err := natsx.StreamInfo(t.Context(), js, "S")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, info.State.LastSeq)
+	leader := s.CachedInfo().Cluster.Leader
+	defer nc.Close()
+	var alone *natstest.Server
+	for i := range 3 {
+		if srv := c.Server(i); srv.NATS().Name() == leader {
+			alone = srv
+		}
+	}
+	require.NotNil(t, alone)
+	js = alone.JS(t)
+	for i := range 3 {
+		if srv := c.Server(i); srv != alone {
+			srv.Stop()
+		}
+	}
+	answered := 0
+	natstest.Eventually(t, func() error {
+		one, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		st, err := js.Stream(one, "S")
+		if err != nil {
+			if answered > 0 {
+				return nil // it knows by now
+			}
+			return err
+		}
+		answered++
+		for _, p := range st.CachedInfo().Cluster.Replicas {
+			if p.Active < 3*time.Second {
+				return fmt.Errorf("%s was heard from %s ago", p.Name, p.Active)
+			}
+		}
+		return nil
+	})
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = natsx.StreamInfo(short, js, "S")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// denying gives a JetStream on which the first questions for an object, or for a message by its sequence, find
+// nothing: as on a replica that lags.
+func denying(t *testing.T, nc *nats.Conn, stream string, times int32) jetstream.JetStream {
+	t.Helper()
+	const prefix = "DENYING.API"
+	left := &atomic.Int32{}
+	left.Store(times)
+	sub, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) {
+		request := strings.TrimPrefix(m.Subject, prefix+".")
+		if strings.HasPrefix(request, "DIRECT.GET."+stream) && left.Add(-1) >= 0 {
+			no := nats.NewMsg(m.Reply)
+			no.Header.Set("Status", "404")
+			no.Header.Set("Description", "Message Not Found")
+			if request == "DIRECT.GET."+stream && strings.Contains(string(m.Data), "multi_last") {
+				no.Header.Set("Description", "No Results")
+			}
+			_ = m.RespondMsg(no)
+			return
+		}
+		out := nats.NewMsg("$JS.API." + request)
+		out.Reply, out.Data, out.Header = m.Reply, m.Data, m.Header
+		_ = nc.PublishMsg(out)
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	js, err := jetstream.NewWithAPIPrefix(nc, prefix)
+	require.NoError(t, err)
+	return js
+}
+
+func TestWhatAReplicaHasNotGotYetIsNotGone(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	real := srv.JS(t)
+	require.NoError(t, topology.Ensure(t.Context(), real, topology.Options{Budget: 1 << 30, Replicas: 1}))
+	store, err := real.ObjectStore(t.Context(), wire.BucketObjects)
+	require.NoError(t, err)
+	_, err = store.PutString(t.Context(), "payload.x", "1")
+	require.NoError(t, err)
+	_, err = store.PutString(t.Context(), "payload.removed", "1")
+	require.NoError(t, err)
+	require.NoError(t, store.Delete(t.Context(), "payload.removed"))
+	ack, err := real.Publish(t.Context(), wire.SubjectSubmit, []byte("1"))
+	require.NoError(t, err)
+
+	js := denying(t, srv.Conn(t), wire.StreamObjects, 3) // the description, the read behind the barrier, the description again
+	lagging, err := js.ObjectStore(t.Context(), wire.BucketObjects)
+	require.NoError(t, err)
+	_, err = lagging.GetInfo(t.Context(), "payload.x")
+	require.ErrorIs(t, err, jetstream.ErrObjectNotFound, "the library believes it")
+	info, err := natsx.ObjectInfo(t.Context(), js, lagging, "payload.x")
+	require.NoError(t, err)
+	require.Equal(t, "payload.x", info.Name)
+	for _, name := range []string{"payload.never", "payload.removed"} {
+		_, err = natsx.ObjectInfo(t.Context(), js, lagging, name)
+		require.ErrorIs(t, err, jetstream.ErrObjectNotFound, name)
+	}
+
+	js = denying(t, srv.Conn(t), wire.StreamSubmit, 2)
+	m, err := natsx.Message(t.Context(), js, wire.StreamSubmit, ack.Sequence)
+	require.NoError(t, err)
+	require.Equal(t, "1", string(m.Data))
+	_, err = natsx.Message(t.Context(), js, wire.StreamSubmit, ack.Sequence+1)
+	require.ErrorIs(t, err, jetstream.ErrMsgNotFound)
+	s, err := real.Stream(t.Context(), wire.StreamSubmit)
+	require.NoError(t, err)
+	require.NoError(t, s.Purge(t.Context()))
+	_, err = natsx.Message(t.Context(), js, wire.StreamSubmit, ack.Sequence)
+	require.ErrorIs(t, err, jetstream.ErrMsgNotFound)
+}
