@@ -231,13 +231,17 @@ func (r *Recorder) removeLogs(ctx context.Context, gone []*wire.Record) {
 // lift makes a stream of events that ends below the position go on above it: it was made
 // anew, or power was lost within a sync interval. What it holds is published again.
 func (r *Recorder) lift(ctx context.Context, at wire.Position) error {
-	s, err := r.cfg.JS.Stream(ctx, wire.StreamEvents)
+	info, err := natsx.StreamInfo(ctx, r.cfg.JS, wire.StreamEvents)
 	if err != nil {
-		return fmt.Errorf("read the state of %s: %w", wire.StreamEvents, err)
+		return err
 	}
-	st := s.CachedInfo().State
+	st := info.State
 	if st.LastSeq >= at.Seq {
 		return nil
+	}
+	s, err := r.cfg.JS.Stream(ctx, wire.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", wire.StreamEvents, err)
 	}
 	r.cfg.Log.Error("the stream of events ends below the recorded position: it was made anew or has lost its end; going on above",
 		"stream", wire.StreamEvents, "seq", st.LastSeq, "position", at.Seq)

@@ -1,16 +1,19 @@
 package workerpool_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	workerpool "github.com/batuta-tasks/batuta/services/worker-pool"
 	"github.com/batuta-tasks/batuta/shared/natstest"
+	"github.com/batuta-tasks/batuta/shared/topology"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -161,5 +164,42 @@ func TestWhatIsHeldIsExtendedFirstAfterAReconnection(t *testing.T) {
 	for _, env := range all {
 		sys.cancel(env.ID)
 	}
+	sys.awaitAcknowledged()
+}
+
+// A consumer that changes its leader may forget an extension and give the message to another
+// pool, while the first goes on: its extensions and acknowledgements are answered as ever. Its outcome is
+// refused then, and must not take the message along: the other may die.
+func TestARefusedOutcomeLeavesTheMessageToItsHolder(t *testing.T) {
+	t.Parallel()
+	c := natstest.Cluster(t, 3)
+	nc, err := nats.Connect(c.URL())
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	sys := newSystemOn(t, c.URL(), nc)
+	require.NoError(t, topology.Ensure(t.Context(), sys.js, topology.Options{Replicas: 3}))
+	sys.pool(func(c *workerpool.Config) { c.Replicas, c.Lease = 3, 2*time.Second })
+	dir := t.TempDir()
+	env := sys.task("file", dir)
+	sys.submit(env)
+	sys.awaitRunning(env.ID, "")
+	first := sys.record(env.ID)
+	held := time.Now()
+	natstest.Eventually(t, func() error { // its message has been extended
+		if time.Since(held) < 2*time.Second {
+			return errors.New("it is not held for long")
+		}
+		return nil
+	})
+	other := wire.Event{Event: wire.EventStarted, TaskID: env.ID, Pool: "other", WorkerID: "worker-of-another", Attempt: 1, Data: wire.EventData{
+		Task: &env.Task, SubmitSeq: env.SubmitSeq, SubmittedAt: env.SubmittedAt, LaneSeq: 1, Fence: wire.NextFence(1, first.Fence),
+	}}
+	sys.publishEvent(wire.NewEvent(other))
+	second := sys.awaitThat(env.ID, func(r *wire.Record) bool { return r.Fence > first.Fence })
+	letGo(t, dir, first.Fence)
+	third := sys.awaitThat(env.ID, func(r *wire.Record) bool { return r.Fence > second.Fence }) // the other was never there
+	require.Equal(t, []string{env.ID + ": the task was handed out again since"}, sys.refused)
+	letGo(t, dir, third.Fence)
+	require.Equal(t, third.Fence, sys.await(env.ID, wire.StatusCompleted).Fence)
 	sys.awaitAcknowledged()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -184,4 +185,34 @@ func Message(ctx context.Context, js jetstream.JetStream, stream string, seq uin
 			return nil, stop
 		}
 	}
+}
+
+// MessageOfLeader reads a message from the leader of its stream, which the library does only
+// where no replica may answer. It tries once.
+func MessageOfLeader(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (*jetstream.RawStreamMsg, error) {
+	one, cancel := whileConnected(ctx, js.Conn(), tryTimeout)
+	defer cancel()
+	request := `{"seq":` + strconv.FormatUint(seq, 10) + "}"
+	answer, err := js.Conn().RequestWithContext(one, APISubject(js, "STREAM.MSG.GET."+stream), []byte(request))
+	if err != nil {
+		return nil, fmt.Errorf("read message %d of %s: %w", seq, stream, orBroken(one, err))
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(answer.Data, &got); {
+	case err != nil:
+		return nil, fmt.Errorf("read message %d of %s: %w", seq, stream, err)
+	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, jetstream.ErrMsgNotFound
+	case got.Error != nil:
+		return nil, fmt.Errorf("read message %d of %s: %w", seq, stream, got.Error)
+	}
+	return &jetstream.RawStreamMsg{Subject: got.Message.Subject, Sequence: got.Message.Seq, Data: got.Message.Data, Time: got.Message.Time}, nil
 }

@@ -17,6 +17,9 @@ func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.En
 		return nil, nil
 	}
 	m, err := c.Stream(wire.StreamReady).GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && c.Replicated {
+		m, err = natsx.MessageOfLeader(ctx, c.JS, wire.StreamReady, seq) // a replica may lag
+	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}

@@ -41,6 +41,8 @@ type attempt struct {
 	env  *wire.Envelope
 	seq  uint64
 	hold *lease.Hold
+	// since is when the pull was sent that brought it.
+	since time.Time
 
 	phase   phase
 	fence   uint64

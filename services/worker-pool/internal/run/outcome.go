@@ -197,7 +197,7 @@ func (r *Runner) store(a *attempt, e wire.Event, next *wire.Envelope, before ...
 				a.hold.Drop()
 				r.done(a)
 			case next == nil:
-				a.hold.Ack(func() { r.done(a) })
+				r.acknowledge(a)
 			default:
 				r.spawn(func() { r.scheduleNext(a, next) })
 			}
@@ -213,7 +213,39 @@ func (r *Runner) scheduleNext(a *attempt, next *wire.Envelope) {
 		r.done(a)
 		return
 	}
-	a.hold.Ack(func() { r.done(a) })
+	r.acknowledge(a)
+}
+
+// acknowledge removes the lane message of an outcome that is stored. The servers say yes to
+// extensions and acknowledgements of an ex-holder too, and where a consumer has changed its
+// leader they may have forgotten an extension and given the message to another pool. On
+// replicated lanes what was held for long is therefore acknowledged only once the record
+// shows that the outcome counts: else the message is the other's, and runs the task if that dies.
+func (r *Runner) acknowledge(a *attempt) {
+	r.mu.Lock()
+	replicated := r.epoch.IsZero()
+	r.mu.Unlock()
+	if !replicated || time.Since(a.since) < r.cfg.Keeper.Lease()/2 {
+		a.hold.Ack(func() { r.done(a) })
+		return
+	}
+	r.checks.Go(func(_ int, rec *wire.Record, err error) {
+		if err == nil && !superseded(a, rec) {
+			a.hold.Ack(func() { r.done(a) })
+			return
+		}
+		if err == nil { // else this process ends
+			r.cfg.Log.Info("the message of a refused outcome is left to its holder", obs.KeyTaskID, a.env.ID, obs.KeyFence, a.fence)
+		}
+		a.hold.Drop()
+		r.done(a)
+	}, a.env.ID)
+}
+
+// superseded tells whether a later hand-out of the same attempt has the task and has not
+// ended it.
+func superseded(a *attempt, rec *wire.Record) bool {
+	return rec != nil && rec.Meta.Round == a.env.Round && rec.Attempt == a.env.Attempt && rec.Fence > a.fence && !rec.Status.Ended()
 }
 
 // schedule publishes the next run of a task.

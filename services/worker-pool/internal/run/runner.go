@@ -73,7 +73,8 @@ type Runner struct {
 	empty    chan struct{} // closed while draining and nothing is held
 	paused   bool
 	draining bool
-	// epoch is since when the NATS server runs; while it is not known nothing is claimed.
+	// epoch is since when the NATS server runs, zero where lanes are replicated; while it is not
+	// known nothing is claimed.
 	epoch      time.Time
 	epochKnown bool
 	cancelled  map[string]mark
@@ -193,7 +194,7 @@ func (r *Runner) Take(d claim.Delivery) {
 		r.cfg.Keeper.NakMessage(d.Reply, 0)
 		return
 	}
-	a := &attempt{r: r, env: env, seq: d.Seq, phase: checking}
+	a := &attempt{r: r, env: env, seq: d.Seq, since: d.Since, phase: checking}
 	r.held[env.ID] = a
 	r.unplaced++
 	a.hold = r.cfg.Keeper.Hold(d.Reply, d.Since, func() { r.leaseLost(a) })
