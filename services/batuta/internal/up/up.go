@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -64,6 +65,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	})
 	r := &lifecycle.Runner{Log: log, StopTimeout: s.Drain + 15*time.Second, Ready: func() {
 		fmt.Fprintf(stdout, "Batuta is ready: http://%s\n", sys.Addr())
+		debug.FreeOSMemory() // what the start needed would stay for a minute otherwise
 	}}
 	return r.Run(ctx, ops, sys)
 }
