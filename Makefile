@@ -100,6 +100,12 @@ bench: bench-build bench-rivals ## Batuta beside its rivals: prints the table of
 	  $(if $(findstring --quick,$(BENCHFLAGS))$(findstring --only,$(BENCHFLAGS))$(findstring --systems,$(BENCHFLAGS)),,--docs docs/BENCHMARKS.md --chart docs/images/benchmarks.svg) \
 	  $(BENCHFLAGS)
 
+.PHONY: bench-growth
+bench-growth: bench-build ## how Batuta's figures change with more pending tasks, workers and dashboards: writes docs/BENCHMARKS.md
+	@.cache/bench/bench grow --batuta .cache/bench/batuta --root $(BENCH) \
+	  $(if $(findstring --quick,$(BENCHFLAGS))$(findstring --only,$(BENCHFLAGS)),,--docs docs/BENCHMARKS.md --chart docs/images/growth.svg) \
+	  $(BENCHFLAGS)
+
 # A module of its own, outside the workspace: what the rivals need never reaches Batuta.
 .PHONY: bench-build
 bench-build: tools

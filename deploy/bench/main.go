@@ -38,6 +38,8 @@ func dispatch(ctx context.Context, args []string) error {
 	case word == "role" && len(args) == 3:
 		defer profile(args[1])()
 		return systems.RunRole(ctx, args[1], args[2])
+	case word == "grow":
+		return grow(ctx, args[1:])
 	case word == "line-worker":
 		return systems.LineWorker(context.WithoutCancel(ctx))
 	case word == "nats-server" && len(args) == 2:

@@ -32,7 +32,7 @@ func parse(args []string) (*options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.IntVar(&o.runs, "runs", 3, "runs of each workload; the figures are their medians")
 	fs.BoolVar(&o.quick, "quick", false, "small numbers and one run: shows that everything runs, not how fast")
-	fs.StringVar(&o.only, "only", "", "workloads, comma separated: "+workload.Names())
+	fs.StringVar(&o.only, "only", "", "workloads, comma separated: "+workload.Names()+"; of grow: tasks, workers, dashboards")
 	fs.StringVar(&o.systems, "systems", "", "systems, comma separated: "+systems.Names()+"; a prefix names all that begin with it")
 	fs.StringVar(&o.batuta, "batuta", "", "the program batuta")
 	fs.StringVar(&o.root, "root", ".", "the folder of this benchmark")

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -143,23 +142,28 @@ func (r *Report) Write(docs, chart string) error {
 	if docs == "" {
 		return nil
 	}
-	old, err := os.ReadFile(docs)
+	return rewrite(docs, Begin, End, r.Markdown())
+}
+
+// rewrite replaces the part of a file between two marks.
+func rewrite(name, begin, end, text string) error {
+	old, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	text, err := Replace(string(old), r.Markdown())
+	whole, err := Replace(string(old), begin, end, text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", docs, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return os.WriteFile(docs, []byte(text), 0o644) //nolint:gosec // a document for everybody
+	return os.WriteFile(name, []byte(whole), 0o644) //nolint:gosec // a document for everybody
 }
 
-// Replace puts generated text between the marks.
-func Replace(old, generated string) (string, error) {
-	before, rest, ok := strings.Cut(old, Begin)
-	_, after, ok2 := strings.Cut(rest, End)
+// Replace puts generated text between two marks.
+func Replace(old, begin, end, generated string) (string, error) {
+	before, rest, ok := strings.Cut(old, begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", errors.New("the marks around the figures are not there")
+		return "", fmt.Errorf("the marks %q and %q are not there", begin, end)
 	}
-	return before + Begin + "\n\n" + strings.TrimRight(generated, "\n") + "\n\n" + End + after, nil
+	return before + begin + "\n\n" + strings.TrimRight(generated, "\n") + "\n\n" + end + after, nil
 }

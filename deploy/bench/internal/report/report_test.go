@@ -66,7 +66,7 @@ func TestOnlyThePartBetweenTheMarksIsReplaced(t *testing.T) {
 	require.NotContains(t, string(b), "old")
 	require.True(t, strings.HasPrefix(string(b), "before\n"))
 	require.True(t, strings.HasSuffix(string(b), report.End+"\nafter\n"))
-	_, err = report.Replace("no marks", "x")
+	_, err = report.Replace("no marks", report.Begin, report.End, "x")
 	require.Error(t, err)
 }
 

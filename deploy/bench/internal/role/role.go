@@ -33,6 +33,12 @@ type Worker struct {
 	Priorities bool `json:"priorities"`
 }
 
+// Pool is what a process of many idle workers is told, as JSON in its last argument.
+type Pool struct {
+	Addr    string `json:"addr"`
+	Workers int    `json:"workers"`
+}
+
 // Modes of a producer.
 const (
 	ModeOne  = "one"  // each producer waits for the acknowledgement of its last task

@@ -3,6 +3,7 @@ package systems
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -102,6 +103,46 @@ func batutaWorker(ctx context.Context, spec role.Worker, pipe *role.Pipe) error 
 	}
 	return err
 }
+
+// pools keeps many workers that have nothing to do, in pools of at most poolWorkers, as hosts
+// would have them.
+func pools(ctx context.Context, spec role.Pool, pipe *role.Pipe) (err error) {
+	nc, err := natsx.Connect(natsx.ConnectOptions{URL: spec.Addr, Name: "bench pools"})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	mux := worker.NewMux()
+	mux.Handle(taskType, func(context.Context, *worker.Task) (any, error) { return nil, nil })
+	for left := spec.Workers; left > 0; left -= poolWorkers {
+		n := min(left, poolWorkers)
+		pool, err := workerpool.New(workerpool.Config{JS: js, Handlers: mux, Min: n, Max: n, Concurrency: 1})
+		if err != nil {
+			return err
+		}
+		if err := pool.Start(ctx); err != nil {
+			return err
+		}
+		defer func() {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			err = errors.Join(err, pool.Stop(stop))
+		}()
+	}
+	pipe.Say(role.Line{Op: role.OpReady})
+	for {
+		if _, err := pipe.Hear(); err != nil {
+			return nil //nolint:nilerr // the benchmark has enough
+		}
+	}
+}
+
+// poolWorkers is how many workers one pool process has.
+const poolWorkers = 50
 
 func batutaHandler(h *handler) worker.Handler {
 	return func(_ context.Context, t *worker.Task) (any, error) {

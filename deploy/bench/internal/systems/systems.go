@@ -116,9 +116,10 @@ var (
 const (
 	KindWorker   = "worker"
 	KindProducer = "producer"
+	KindPool     = "pool"
 )
 
-// RunRole is the main of a producer or worker process.
+// RunRole is the main of a producer, worker or pool process.
 func RunRole(ctx context.Context, kind, spec string) error {
 	pipe := role.NewPipe(os.Stdin, os.Stdout)
 	switch kind {
@@ -138,8 +139,14 @@ func RunRole(ctx context.Context, kind, spec string) error {
 			return err
 		}
 		return produce(ctx, p, pipe)
+	case KindPool:
+		var p role.Pool
+		if err := json.Unmarshal([]byte(spec), &p); err != nil {
+			return err
+		}
+		return pools(ctx, p, pipe)
 	}
-	return errors.New("a role is worker or producer")
+	return errors.New("a role is worker, producer or pool")
 }
 
 // freePort is a port of the loopback that nobody listens on.
