@@ -16,10 +16,7 @@ func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.En
 	if seq == 0 {
 		return nil, nil
 	}
-	m, err := c.Stream(wire.StreamReady).GetMsg(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) && c.Replicated {
-		m, err = natsx.MessageOfLeader(ctx, c.JS, wire.StreamReady, seq) // a replica may lag
-	}
+	m, err := c.laneMessage(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -31,6 +28,15 @@ func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.En
 		return nil, nil //nolint:nilerr // what nobody can read is not this task's message
 	}
 	return env, nil
+}
+
+// laneMessage asks the leader about what a replica, which may lag, does not find.
+func (c *Core) laneMessage(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
+	m, err := c.Stream(wire.StreamReady).GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && c.Replicated {
+		return natsx.MessageOfLeader(ctx, c.JS, wire.StreamReady, seq)
+	}
+	return m, err
 }
 
 // Withdraw removes what would run an ended task: its lane message, its schedules and what
@@ -66,7 +72,7 @@ func (c *Core) RemoveLaneMessage(ctx context.Context, seq uint64) error {
 	if err == nil {
 		return nil
 	}
-	if _, gone := c.Stream(wire.StreamReady).GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+	if _, gone := c.laneMessage(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
 		return nil // its taker was faster
 	}
 	return fmt.Errorf("remove lane message %d: %w", seq, err)
