@@ -41,19 +41,22 @@ func (r *Recorder) trimEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := r.cfg.JS.Stream(ctx, wire.StreamEvents)
+	info, err := natsx.StreamInfo(ctx, r.cfg.JS, wire.StreamEvents)
 	if err != nil {
-		return fmt.Errorf("read the state of %s: %w", wire.StreamEvents, err)
+		return err
 	}
-	info := s.CachedInfo()
 	keep := max(bytesBound(info), info.State.FirstSeq)
-	aged, err := r.firstSince(ctx, time.Now().Add(-topology.EventsAge))
+	aged, err := r.firstSince(ctx, info.State, time.Now().Add(-topology.EventsAge))
 	if err != nil {
 		return err
 	}
 	keep = min(max(keep, aged), at.position.Seq+1)
 	if keep <= info.State.FirstSeq {
 		return nil
+	}
+	s, err := r.cfg.JS.Stream(ctx, wire.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", wire.StreamEvents, err)
 	}
 	if err := s.Purge(ctx, jetstream.WithPurgeSequence(keep)); err != nil {
 		return fmt.Errorf("trim %s to %d: %w", wire.StreamEvents, keep, err)
@@ -75,8 +78,29 @@ func bytesBound(info *jetstream.StreamInfo) uint64 {
 	return st.FirstSeq + surplus
 }
 
-// firstSince is the sequence of the first event message not older than t; 0 where all are.
-func (r *Recorder) firstSince(ctx context.Context, t time.Time) (uint64, error) {
+// firstSince is the sequence of the first event message not older than t; 0 where none is
+// older, or that is not certain: any replica may answer, also one that has not got the first
+// of them again after its stream was reset.
+func (r *Recorder) firstSince(ctx context.Context, st jetstream.StreamState, t time.Time) (uint64, error) {
+	if st.Msgs == 0 || !st.FirstTime.Before(t) {
+		return 0, nil
+	}
+	seq, err := r.firstOf(ctx, t)
+	if err != nil || seq <= st.FirstSeq {
+		return 0, err
+	}
+	before, err := natsx.MessageOfLeader(ctx, r.cfg.JS, wire.StreamEvents, seq-1)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return seq, nil // a gap that an operator made
+	}
+	if err != nil || !before.Time.Before(t) {
+		return 0, err
+	}
+	return seq, nil
+}
+
+// firstOf is what the replica that answers has; 0 is: nothing so young.
+func (r *Recorder) firstOf(ctx context.Context, t time.Time) (uint64, error) {
 	msgs, err := jetstreamext.GetBatch(ctx, r.cfg.JS, wire.StreamEvents, 1, jetstreamext.GetBatchStartTime(t))
 	if err != nil {
 		return 0, fmt.Errorf("find the first event since %s: %w", t, err)

@@ -176,15 +176,16 @@ func heartbeats(ctx context.Context, b *bench, workers int) (Figures, error) {
 
 func (b *bench) awaitWorkers(ctx context.Context, n int) error {
 	for {
-		var s struct{ Workers struct{ Active int } }
+		var s struct{ Workers struct{ Active, Idle int } }
 		if err := get(ctx, b.server.HTTP+"/stats", &s); err != nil {
 			return err
 		}
-		if s.Workers.Active >= n {
+		living := s.Workers.Active + s.Workers.Idle
+		if living >= n {
 			return nil
 		}
 		if err := rest(ctx, 100*time.Millisecond); err != nil {
-			return fmt.Errorf("%d of %d workers live: %w", s.Workers.Active, n, err)
+			return fmt.Errorf("%d of %d workers live: %w", living, n, err)
 		}
 	}
 }

@@ -90,11 +90,11 @@ func TestFirstSinceFindsTheAge(t *testing.T) {
 	for _, seq := range []uint64{1, 2, 17, 40} {
 		m, err := s.GetMsg(t.Context(), seq)
 		require.NoError(t, err)
-		got, err := firstSince(t.Context(), s, st, m.Time)
+		got, err := firstSince(t.Context(), tick.core.JS, s, st, m.Time)
 		require.NoError(t, err)
 		require.Equal(t, seq, got)
 	}
-	got, err := firstSince(t.Context(), s, st, time.Now().Add(time.Hour))
+	got, err := firstSince(t.Context(), tick.core.JS, s, st, time.Now().Add(time.Hour))
 	require.NoError(t, err)
 	require.Equal(t, uint64(41), got)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -83,7 +84,7 @@ func (t *Tick) trimStream(ctx context.Context, stream, consumer string, age time
 		t.trims.after.Store(worthTrim(info.Config.MaxBytes))
 	}
 	upTo := cutForBytes(info)
-	old, err := firstSince(ctx, s, info.State, time.Now().Add(-age))
+	old, err := firstSince(ctx, t.core.JS, s, info.State, time.Now().Add(-age))
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func cutForBytes(info *jetstream.StreamInfo) uint64 {
 }
 
 // firstSince finds the first sequence stored at or after a time, by halves.
-func firstSince(ctx context.Context, s jetstream.Stream, st jetstream.StreamState, at time.Time) (uint64, error) {
+func firstSince(ctx context.Context, js jetstream.JetStream, s jetstream.Stream, st jetstream.StreamState, at time.Time) (uint64, error) {
 	if st.Msgs == 0 || !st.FirstTime.Before(at) {
 		return st.FirstSeq, nil
 	}
@@ -121,7 +122,11 @@ func firstSince(ctx context.Context, s jetstream.Stream, st jetstream.StreamStat
 		if failed != nil {
 			return true
 		}
-		m, err := s.GetMsg(ctx, st.FirstSeq+uint64(i))
+		seq := st.FirstSeq + uint64(i)
+		m, err := s.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) { // or the replica that answers lags
+			m, err = natsx.MessageOfLeader(ctx, js, s.CachedInfo().Config.Name, seq)
+		}
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return false // a gap, which only an operator can have made
 		}
