@@ -17,8 +17,9 @@ import (
 type injector struct {
 	sys *system
 	log *slog.Logger
-	// running tells how many tasks run.
+	// running tells how many tasks run; enough is how many make a system at work.
 	running func() int
+	enough  int
 
 	mu      sync.Mutex
 	done    []*injected
@@ -37,20 +38,37 @@ type injected struct {
 	over    bool
 }
 
-func newInjector(s *system, running func() int, log *slog.Logger) *injector {
-	return &injector{sys: s, running: running, log: log, busy: map[string]bool{}}
+func newInjector(s *system, running func() int, slots int, log *slog.Logger) *injector {
+	return &injector{sys: s, running: running, enough: min(busy, slots/4), log: log, busy: map[string]bool{}}
 }
 
-// run injects the faults at their times and waits for the end of the last.
+// run injects the faults at their times and waits for the end of the last. Each waits for
+// some seconds for a system at work, and what follows moves on by as much: else many
+// would meet one that earlier faults have brought to a standstill.
 func (i *injector) run(ctx context.Context, faults []plan.Fault) {
 	begun := time.Now()
 	for _, f := range faults {
 		if !sleepUntil(ctx, begun.Add(f.At)) {
 			break
 		}
+		begun = begun.Add(i.awaitWork(ctx))
 		i.wg.Go(func() { i.inject(ctx, f) })
 	}
 	i.wg.Wait()
+}
+
+// workMost is how long a fault waits for a system at work.
+const workMost = 4 * time.Second
+
+// awaitWork waits until enough tasks run, and returns how long that took.
+func (i *injector) awaitWork(ctx context.Context) time.Duration {
+	began := time.Now()
+	for i.running() < i.enough && time.Since(began) < workMost {
+		if !sleepUntil(ctx, time.Now().Add(20*time.Millisecond)) {
+			break
+		}
+	}
+	return time.Since(began)
 }
 
 func sleepUntil(ctx context.Context, at time.Time) bool {

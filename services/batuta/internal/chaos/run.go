@@ -172,13 +172,14 @@ func (r *run) stress(ctx context.Context, js jetstream.JetStream) error {
 	r.plan = plan.Make(plan.Config{
 		Seed: r.opts.Seed, Duration: r.opts.Duration, Faults: r.opts.Faults, Kinds: r.opts.Kinds, Lease: r.opts.Lease, HungAfter: r.opts.HungAfter,
 	})
+	slots := r.opts.Pools * r.opts.Workers * r.opts.Concurrency
 	r.watch = newWatcher(js, filepath.Join(r.dir, ledgerDir), r.log)
 	r.load = load.New(load.Config{
 		Seed: r.opts.Seed, Run: strconv.FormatUint(r.opts.Seed, 36), Queues: queues, Tasks: r.opts.Tasks, Duration: r.opts.Duration,
-		Slots: r.opts.Pools * r.opts.Workers * r.opts.Concurrency, Open: r.watch.openNow, Accepted: r.watch.accepted, Cancelled: r.watch.cancelled,
+		Slots: slots, Open: r.watch.openNow, Accepted: r.watch.accepted, Cancelled: r.watch.cancelled,
 		APIs: r.sys.apis, Publish: natsx.NewPublisher(js),
 	})
-	r.inj = newInjector(r.sys, r.watch.runningNow, r.log)
+	r.inj = newInjector(r.sys, r.watch.runningNow, slots, r.log)
 	background, cancel := context.WithCancel(ctx)
 	var followers sync.WaitGroup
 	followers.Go(func() { r.watch.run(background) })

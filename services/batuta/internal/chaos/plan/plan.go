@@ -1,5 +1,5 @@
 // Package plan draws the faults of a chaos run from a seed: the same seed gives the same
-// faults at the same times.
+// faults at the same times, less what they wait for a system at work.
 package plan
 
 import (
