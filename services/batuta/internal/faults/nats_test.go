@@ -33,7 +33,6 @@ func (s *system) requireCompleted() {
 
 // The server is killed, and stopped for longer than a lease, under load.
 func TestServerKilledAndStopped(t *testing.T) {
-	t.Parallel()
 	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
@@ -59,7 +58,6 @@ func TestServerKilledAndStopped(t *testing.T) {
 // With BATUTA_SYNC=always the server is killed with SIGKILL straight after it acknowledged:
 // everything it acknowledged is there, and runs.
 func TestAcknowledgedIsKept(t *testing.T) {
-	t.Parallel()
 	srv := natstest.StartProcess(t, natstest.SyncAlways)
 	s := newSystem(t, srv.URL(), srv.URL())
 	first := s.add("scheduler", "state-recorder")
@@ -87,7 +85,6 @@ func TestAcknowledgedIsKept(t *testing.T) {
 // The network is cut for less and for more than a lease, connections break again and again,
 // and every answer comes late.
 func TestNetworkFaults(t *testing.T) {
-	t.Parallel()
 	srv := natstest.Start(t)
 	proxy := natstest.NewProxy(t, srv.URL())
 	s := newSystem(t, srv.URL(), proxy.URL())
@@ -160,7 +157,6 @@ func asProcesses(t *testing.T) cluster {
 // Of three servers the one that leads a stream goes, then that of the next, then the one
 // that leads the cluster's own group.
 func TestClusterLosesLeaders(t *testing.T) {
-	t.Parallel()
 	for name, start := range map[string]func(*testing.T) cluster{"in process": inProcess, "as processes": asProcesses} {
 		t.Run(name, func(t *testing.T) {
 			c := start(t)
@@ -249,7 +245,6 @@ func (s *system) goesOn() {
 // The bucket of the living is in memory: it is made anew, and filled again, also where only
 // it is gone.
 func TestTheBucketOfTheLivingIsGone(t *testing.T) {
-	t.Parallel()
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")

@@ -49,7 +49,6 @@ func TestRollingRestart(t *testing.T) {
 // Two of each service, each of them killed, stopped for longer than a lease, or restarted,
 // at any time: also while it starts and while it drains.
 func TestAnyReplicaAtAnyTime(t *testing.T) {
-	t.Parallel()
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
