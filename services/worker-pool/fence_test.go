@@ -203,3 +203,12 @@ func TestARefusedOutcomeLeavesTheMessageToItsHolder(t *testing.T) {
 	require.Equal(t, third.Fence, sys.await(env.ID, wire.StatusCompleted).Fence)
 	sys.awaitAcknowledged()
 }
+
+// A connection may come back within a moment, and nothing answer on it yet.
+func TestAReconnectionInVainIsFollowedByAnother(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	p := sys.pool()
+	p.ReconnectInVain()
+	sys.run(wire.StatusCompleted, sys.task("echo", "again"))
+}

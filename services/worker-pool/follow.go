@@ -214,8 +214,10 @@ func (p *Pool) follow(ctx context.Context, l *parts) {
 	}
 }
 
-// connected makes sure of everything after a connection was made. Nothing is claimed before.
+// connected makes sure of everything after a connection was made. Nothing is claimed before;
+// where it does not succeed the next tick tries again.
 func (p *Pool) connected(ctx context.Context, l *parts) {
+	p.ready.Store(false)
 	l.runner.ForgetEpoch()
 	l.keeper.ExtendAll()
 	l.permits.Renew() //nolint:contextcheck // a renewal ends with the book, not with the connection

@@ -114,6 +114,8 @@ func (r *Runner) complete(a *attempt, l *wire.LineFromWorker) {
 			r.fail(a, failure{code: wire.CodeHandler, message: err.Error(), retryable: true})
 		default:
 			r.cfg.Log.Error("a result could not be stored while the lease lasted", obs.KeyTaskID, a.env.ID, obs.Err(err))
+			// Said, so that others do not wait for a worker that lives and has nothing more to do.
+			r.cfg.Events.PublishAsync(nil, a.event(wire.EventReassigned, wire.EventData{Reason: wire.ReasonLease}))
 			a.hold.Drop()
 			r.done(a)
 		}
