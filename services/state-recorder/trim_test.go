@@ -20,32 +20,23 @@ import (
 // later one: as on a replica whose stream was reset, and that has not caught up.
 func forgetful(t *testing.T, nc *nats.Conn, seq string) jetstream.JetStream {
 	t.Helper()
-	const prefix = "FORGETFUL.API"
-	sub, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) {
-		request := strings.TrimPrefix(m.Subject, prefix+".")
-		if request == "DIRECT.GET."+wire.StreamEvents && strings.Contains(string(m.Data), "start_time") {
-			one := nats.NewMsg(m.Reply)
-			for k, v := range map[string]string{
-				jetstream.StreamHeader: wire.StreamEvents, jetstream.SequenceHeader: seq, jetstream.SubjectHeader: wire.EventsSubject(wire.Shard0),
-				jetstream.TimeStampHeaer: time.Now().UTC().Format(time.RFC3339Nano), "Nats-Num-Pending": "0",
-			} {
-				one.Header.Set(k, v)
-			}
-			_ = m.RespondMsg(one)
-			end := nats.NewMsg(m.Reply)
-			end.Header.Set("Status", "204")
-			_ = m.RespondMsg(end)
-			return
+	return natstest.Intercept(t, nc, func(request string, m *nats.Msg) bool {
+		if request != "DIRECT.GET."+wire.StreamEvents || !strings.Contains(string(m.Data), "start_time") {
+			return false
 		}
-		out := nats.NewMsg("$JS.API." + request)
-		out.Reply, out.Data, out.Header = m.Reply, m.Data, m.Header
-		_ = nc.PublishMsg(out)
+		one := nats.NewMsg(m.Reply)
+		for k, v := range map[string]string{
+			jetstream.StreamHeader: wire.StreamEvents, jetstream.SequenceHeader: seq, jetstream.SubjectHeader: wire.EventsSubject(wire.Shard0),
+			jetstream.TimeStampHeaer: time.Now().UTC().Format(time.RFC3339Nano), "Nats-Num-Pending": "0",
+		} {
+			one.Header.Set(k, v)
+		}
+		_ = m.RespondMsg(one)
+		end := nats.NewMsg(m.Reply)
+		end.Header.Set("Status", "204")
+		_ = m.RespondMsg(end)
+		return true
 	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	js, err := jetstream.NewWithAPIPrefix(nc, prefix)
-	require.NoError(t, err)
-	return js
 }
 
 func TestAReplicaThatHasForgottenEventsTrimsNone(t *testing.T) {

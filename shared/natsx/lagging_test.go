@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -18,24 +19,15 @@ import (
 // as a replica that lags, or one that goes in the middle of its answer.
 func lagging(t *testing.T, nc *nats.Conn, times int32, answer func(m *nats.Msg)) jetstream.JetStream {
 	t.Helper()
-	const prefix = "LAGGING.API"
 	left := &atomic.Int32{}
 	left.Store(times)
-	sub, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) {
-		request := strings.TrimPrefix(m.Subject, prefix+".")
-		if request == "DIRECT.GET."+wire.StreamTasks && strings.Contains(string(m.Data), wire.KeyPosition) && left.Add(-1) >= 0 {
+	return natstest.Intercept(t, nc, func(request string, m *nats.Msg) bool {
+		taken := request == "DIRECT.GET."+wire.StreamTasks && strings.Contains(string(m.Data), wire.KeyPosition) && left.Add(-1) >= 0
+		if taken {
 			answer(m)
-			return
 		}
-		out := nats.NewMsg("$JS.API." + request)
-		out.Reply, out.Data, out.Header = m.Reply, m.Data, m.Header
-		_ = nc.PublishMsg(out)
+		return taken
 	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	js, err := jetstream.NewWithAPIPrefix(nc, prefix)
-	require.NoError(t, err)
-	return js
 }
 
 // say answers a read with messages, the last of which says how many more there are.

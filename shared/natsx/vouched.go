@@ -48,46 +48,46 @@ func Vouched(c *jetstream.ClusterInfo, took time.Duration) bool {
 }
 
 // StreamInfo reads the state of a stream as it is now, whatever happens to its leader. It
-// asks until somebody can vouch for the answer, or ctx ends.
+// asks until somebody can vouch for the answer, or ctx ends; jetstream.ErrStreamNotFound is final.
 func StreamInfo(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
-	for try := 0; ; try++ {
-		one, cancel := whileConnected(ctx, js.Conn(), tryTimeout)
-		began := time.Now()
-		s, err := js.Stream(one, name)
-		err = orBroken(one, err)
-		cancel()
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			return nil, fmt.Errorf("read the state of %s: %w", name, err)
-		case err == nil && Vouched(s.CachedInfo().Cluster, time.Since(began)):
-			return s.CachedInfo(), nil
-		case err == nil:
-			err = errUnvouched
+	return vouched(ctx, js, "the state of "+name, func(ctx context.Context) (*jetstream.StreamInfo, *jetstream.ClusterInfo, error) {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return nil, nil, err
 		}
-		if stop := pause(ctx, try); stop != nil {
-			return nil, fmt.Errorf("read the state of %s: %w (last try: %w)", name, stop, err)
-		}
-	}
+		return s.CachedInfo(), s.CachedInfo().Cluster, nil
+	})
 }
 
-// ConsumerInfo is StreamInfo of a consumer; jetstream.ErrConsumerNotFound is final.
+// ConsumerInfo is StreamInfo of a consumer; jetstream.ErrConsumerNotFound is final, too.
 func ConsumerInfo(ctx context.Context, js jetstream.JetStream, stream, name string) (*jetstream.ConsumerInfo, error) {
+	return vouched(ctx, js, "consumer "+name+" of "+stream, func(ctx context.Context) (*jetstream.ConsumerInfo, *jetstream.ClusterInfo, error) {
+		c, err := js.Consumer(ctx, stream, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		return c.CachedInfo(), c.CachedInfo().Cluster, nil
+	})
+}
+
+// vouched asks until the answer is one of the present, or that there is no such thing.
+func vouched[T any](ctx context.Context, js jetstream.JetStream, what string, ask func(context.Context) (T, *jetstream.ClusterInfo, error)) (none T, err error) {
 	for try := 0; ; try++ {
 		one, cancel := whileConnected(ctx, js.Conn(), tryTimeout)
 		began := time.Now()
-		c, err := js.Consumer(one, stream, name)
+		got, cluster, err := ask(one)
 		err = orBroken(one, err)
 		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
-			return nil, fmt.Errorf("read consumer %s of %s: %w", name, stream, err)
-		case err == nil && Vouched(c.CachedInfo().Cluster, time.Since(began)):
-			return c.CachedInfo(), nil
+			return none, fmt.Errorf("read %s: %w", what, err)
+		case err == nil && Vouched(cluster, time.Since(began)):
+			return got, nil
 		case err == nil:
 			err = errUnvouched
 		}
 		if stop := pause(ctx, try); stop != nil {
-			return nil, fmt.Errorf("read consumer %s of %s: %w (last try: %w)", name, stream, stop, err)
+			return none, fmt.Errorf("read %s: %w (last try: %w)", what, stop, err)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func judgeAbsence(found []Stored, meta string, barrier uint64) (gone, sure bool)
 	return gone, sure
 }
 
-// Message reads a message of a stream that nothing is deleted from but its oldest ones;
+// Message reads a message of a stream that only operators delete from, beside its oldest ones;
 // jetstream.ErrMsgNotFound is certain.
 func Message(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (*jetstream.RawStreamMsg, error) {
 	for try := 0; ; try++ {
@@ -178,8 +178,10 @@ func Message(ctx context.Context, js jetstream.JetStream, stream string, seq uin
 		if err != nil {
 			return nil, err
 		}
-		if st := info.State; seq < st.FirstSeq || seq > st.LastSeq || st.NumDeleted > 0 {
+		if st := info.State; seq < st.FirstSeq || seq > st.LastSeq {
 			return nil, jetstream.ErrMsgNotFound
+		} else if m, err = MessageOfLeader(ctx, js, stream, seq); !errors.Is(err, jetstream.ErrMsgNotFound) || st.NumDeleted > 0 {
+			return m, err // or an operator has deleted it
 		}
 		if stop := pause(ctx, try); stop != nil {
 			return nil, stop

@@ -106,30 +106,21 @@ func TestALeaderWithoutFollowersIsNotBelieved(t *testing.T) {
 // nothing: as on a replica that lags.
 func denying(t *testing.T, nc *nats.Conn, stream string, times int32) jetstream.JetStream {
 	t.Helper()
-	const prefix = "DENYING.API"
 	left := &atomic.Int32{}
 	left.Store(times)
-	sub, err := nc.Subscribe(prefix+".>", func(m *nats.Msg) {
-		request := strings.TrimPrefix(m.Subject, prefix+".")
-		if strings.HasPrefix(request, "DIRECT.GET."+stream) && left.Add(-1) >= 0 {
-			no := nats.NewMsg(m.Reply)
-			no.Header.Set("Status", "404")
-			no.Header.Set("Description", "Message Not Found")
-			if request == "DIRECT.GET."+stream && strings.Contains(string(m.Data), "multi_last") {
-				no.Header.Set("Description", "No Results")
-			}
-			_ = m.RespondMsg(no)
-			return
+	return natstest.Intercept(t, nc, func(request string, m *nats.Msg) bool {
+		if !strings.HasPrefix(request, "DIRECT.GET."+stream) || left.Add(-1) < 0 {
+			return false
 		}
-		out := nats.NewMsg("$JS.API." + request)
-		out.Reply, out.Data, out.Header = m.Reply, m.Data, m.Header
-		_ = nc.PublishMsg(out)
+		no := nats.NewMsg(m.Reply)
+		no.Header.Set("Status", "404")
+		no.Header.Set("Description", "Message Not Found")
+		if strings.Contains(string(m.Data), "multi_last") {
+			no.Header.Set("Description", "No Results")
+		}
+		_ = m.RespondMsg(no)
+		return true
 	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	js, err := jetstream.NewWithAPIPrefix(nc, prefix)
-	require.NoError(t, err)
-	return js
 }
 
 func TestWhatAReplicaHasNotGotYetIsNotGone(t *testing.T) {

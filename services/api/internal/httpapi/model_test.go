@@ -35,8 +35,10 @@ type kvModel struct {
 	queues   []wire.QueueView
 	totals   wire.Totals
 	// blind makes lookups find nothing, as where a deposed leader answers.
-	blind    bool
-	asked    httpapi.Query
+	blind bool
+	asked httpapi.Query
+	// cut makes what stands before a submission unknown.
+	cut      bool
 	askedFor httpapi.EventQuery
 	subs     chan *feed
 }
@@ -73,6 +75,12 @@ func (m *kvModel) Lookup(ctx context.Context, id string) (*wire.Record, error) {
 }
 
 func (m *kvModel) Earlier(ctx context.Context, id string, seq uint64, member int) (*wire.Record, error) {
+	m.mu.Lock()
+	cut := m.cut
+	m.mu.Unlock()
+	if cut {
+		return nil, errors.New("nobody answers")
+	}
 	rec, err := m.find(ctx, id)
 	if rec != nil && rec.Meta.SubmitSeq == seq && rec.Meta.Member == member {
 		return nil, err

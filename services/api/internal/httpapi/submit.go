@@ -295,7 +295,10 @@ func (s *Server) earlier(ctx context.Context, sub *wire.Submission, at client.St
 		return s.model.Earlier(ctx, sub.ID, at.Seq, at.Member)
 	})
 	if err != nil {
-		return nil, unavailable("whether there was a task %s already could not be found out: %s", clip(sub.ID), err)
+		p := unavailable("the task is stored, but whether an earlier one has the id %s could not be found out: %s. "+
+			"Send it again: what was accepted is a duplicate", clip(sub.ID), err)
+		p.Code = wire.ProblemUnknownOutcome
+		return nil, p
 	}
 	return rec, nil
 }

@@ -129,6 +129,17 @@ func TestPostOfAnIDThatALookupMisses(t *testing.T) {
 	require.Len(t, b.submissions(), 4, "they are stored, and the recorder refuses them")
 }
 
+func TestWhereNothingIsKnownOfAnEarlierTaskTheOutcomeIsUnknown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.model.set(func() { b.model.cut = true })
+	p := b.post("/tasks", `{"type":"a","id":"x"}`).problem(t, http.StatusServiceUnavailable)
+	require.EqualValues(t, wire.ProblemUnknownOutcome, p.Code)
+	require.Contains(t, p.Detail, "the task is stored")
+	require.Len(t, b.submissions(), 1)
+	require.Equal(t, http.StatusAccepted, b.post("/tasks", `{"type":"a"}`).status, "ids made by Batuta are nobody else's")
+}
+
 func TestRacingPostsOfOneIDStoreOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
