@@ -2,8 +2,10 @@ package recorder
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -48,4 +50,33 @@ func TestAnOvertakenEventIsNotPassedOver(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.apply(t.Context(), []message{{seq: 5}}))
 	require.EqualValues(t, 5, f.at.position.Seq)
+}
+
+// A leader that is one no more tells of a stream that ends earlier. Believed, the stream would be
+// lifted above the position, and what is behind would be gone.
+func TestAStreamIsNotLiftedOnTheWordOfAFormerLeader(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	require.NoError(t, topology.Ensure(t.Context(), srv.JS(t), topology.Options{}))
+	asked := &atomic.Int32{}
+	js := natstest.Intercept(t, srv.Conn(t), func(request string, m *nats.Msg) bool {
+		if request != "STREAM.INFO."+wire.StreamEvents || asked.Add(1) > 2 {
+			return false
+		}
+		_ = m.Respond([]byte(`{"config":{"name":"` + wire.StreamEvents + `"},"state":{"last_seq":2,"first_seq":1,"messages":2},
+			"cluster":{"leader":"a","replicas":[{"name":"b","active":9000000000},{"name":"c","active":9000000000}]}}`))
+		return true
+	})
+	for range 4 {
+		_, err := srv.JS(t).Publish(t.Context(), wire.EventsSubject(wire.Shard0), []byte("[]"))
+		require.NoError(t, err)
+	}
+	r, err := New(Config{JS: js})
+	require.NoError(t, err)
+	require.NoError(t, r.lift(t.Context(), wire.Position{Seq: 4}))
+	require.Greater(t, asked.Load(), int32(2))
+	s, err := srv.JS(t).Stream(t.Context(), wire.StreamEvents)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, s.CachedInfo().State.Msgs)
+	require.EqualValues(t, 4, s.CachedInfo().State.LastSeq)
 }

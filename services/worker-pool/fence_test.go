@@ -89,6 +89,29 @@ func cutOffFrom(p *workerpool.Pool) func() error {
 	}
 }
 
+// Its worker lives and has nothing more to do: without a word from the pool, the next holder
+// would take the task for one that runs there.
+func TestAPoolSaysWhenItCouldNotStoreAResult(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	p := newProxy(t, sys.url)
+	pool := sys.poolThrough(p, shortLease)
+	p.StallAfter("$O." + wire.BucketObjects)
+	env := sys.task("big", 100_000)
+	id := env.ID
+	sys.submit(env)
+	p.awaitStalled(t)
+	first := sys.awaitThat(id, func(r *wire.Record) bool { return r.Fence > 0 })
+	p.Cut() // what is on its way will not arrive later
+	sys.pool(shortLease)
+	done := sys.awaitThat(id, func(r *wire.Record) bool { return r.Fence > first.Fence && r.Status == wire.StatusCompleted })
+	require.NotEqual(t, first.Worker, done.Worker)
+	p.Heal()
+	natstest.Eventually(t, pool.Ready)
+	sys.awaitEvent(wire.EventReassigned, func(e *wire.Event) bool { return e.TaskID == id && e.Data.Fence == first.Fence })
+	sys.awaitAcknowledged()
+}
+
 func TestALateOutcomeIsRefusedAndAcknowledgesNothing(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)

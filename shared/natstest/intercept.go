@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -29,4 +30,27 @@ func Intercept(t testing.TB, nc *nats.Conn, take func(request string, m *nats.Ms
 	js, err := jetstream.NewWithAPIPrefix(nc, prefix)
 	require.NoError(t, err)
 	return js
+}
+
+// Lagging gives a JetStream on which the first questions to any copy of a stream find nothing, as
+// on a replica that lags; the leader's answers are untouched. What remains of times is counted
+// down in the result.
+func Lagging(t testing.TB, nc *nats.Conn, stream string, times int32) (jetstream.JetStream, *atomic.Int32) {
+	t.Helper()
+	left := &atomic.Int32{}
+	left.Store(times)
+	ask := "DIRECT.GET." + stream
+	return Intercept(t, nc, func(request string, m *nats.Msg) bool {
+		if request != ask && !strings.HasPrefix(request, ask+".") || left.Add(-1) < 0 {
+			return false
+		}
+		none := nats.NewMsg(m.Reply)
+		none.Header.Set("Status", "404")
+		none.Header.Set("Description", "Message Not Found")
+		if strings.Contains(string(m.Data), "multi_last") {
+			none.Header.Set("Description", "No Results")
+		}
+		_ = m.RespondMsg(none) // or the test's connection is gone
+		return true
+	}), left
 }

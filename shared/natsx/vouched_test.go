@@ -3,8 +3,6 @@ package natsx_test
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,27 +100,6 @@ func TestALeaderWithoutFollowersIsNotBelieved(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// denying gives a JetStream on which the first questions for an object, or for a message by its sequence, find
-// nothing: as on a replica that lags.
-func denying(t *testing.T, nc *nats.Conn, stream string, times int32) jetstream.JetStream {
-	t.Helper()
-	left := &atomic.Int32{}
-	left.Store(times)
-	return natstest.Intercept(t, nc, func(request string, m *nats.Msg) bool {
-		if !strings.HasPrefix(request, "DIRECT.GET."+stream) || left.Add(-1) < 0 {
-			return false
-		}
-		no := nats.NewMsg(m.Reply)
-		no.Header.Set("Status", "404")
-		no.Header.Set("Description", "Message Not Found")
-		if strings.Contains(string(m.Data), "multi_last") {
-			no.Header.Set("Description", "No Results")
-		}
-		_ = m.RespondMsg(no)
-		return true
-	})
-}
-
 func TestWhatAReplicaHasNotGotYetIsNotGone(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
@@ -138,7 +115,7 @@ func TestWhatAReplicaHasNotGotYetIsNotGone(t *testing.T) {
 	ack, err := direct.Publish(t.Context(), wire.SubjectSubmit, []byte("1"))
 	require.NoError(t, err)
 
-	js := denying(t, srv.Conn(t), wire.StreamObjects, 3) // the description, the read behind the barrier, the description again
+	js, _ := natstest.Lagging(t, srv.Conn(t), wire.StreamObjects, 3) // the description, the read behind the barrier, the description again
 	lagging, err := js.ObjectStore(t.Context(), wire.BucketObjects)
 	require.NoError(t, err)
 	_, err = lagging.GetInfo(t.Context(), "payload.x")
@@ -151,7 +128,7 @@ func TestWhatAReplicaHasNotGotYetIsNotGone(t *testing.T) {
 		require.ErrorIs(t, err, jetstream.ErrObjectNotFound, name)
 	}
 
-	js = denying(t, srv.Conn(t), wire.StreamSubmit, 2)
+	js, _ = natstest.Lagging(t, srv.Conn(t), wire.StreamSubmit, 2)
 	m, err := natsx.Message(t.Context(), js, wire.StreamSubmit, ack.Sequence)
 	require.NoError(t, err)
 	require.Equal(t, "1", string(m.Data))

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batuta-tasks/batuta/services/api/internal/httpapi"
+	"github.com/batuta-tasks/batuta/shared/natstest"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
@@ -64,6 +66,26 @@ func TestGetTaskStreamsALargeResult(t *testing.T) {
 
 	require.NoError(t, objects.Delete(t.Context(), wire.ResultObject("x", 7)))
 	require.Contains(t, string(b.get("/tasks/x").body), `"result":null`)
+}
+
+// What a replica that lags has not got yet is not answered as null: the question may be asked again.
+func TestAResultThatAReplicaHasNotGotYetIsNotGone(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	js, left := natstest.Lagging(t, srv.Conn(t), wire.StreamObjects, 0)
+	b := setupOn(t, srv, func(d *httpapi.Deps) {
+		store, err := httpapi.OpenStore(t.Context(), js)
+		require.NoError(t, err)
+		d.Store = store
+	})
+	objects, err := b.js.ObjectStore(t.Context(), wire.BucketObjects)
+	require.NoError(t, err)
+	_, err = objects.PutString(t.Context(), wire.ResultObject("x", 7), `{"n":1}`)
+	require.NoError(t, err)
+	b.record("x", wire.StatusCompleted, func(r *wire.Record) { r.Meta.ResultObject = wire.ResultObject("x", 7) })
+	left.Store(1)
+	b.get("/tasks/x").problem(t, http.StatusServiceUnavailable)
+	require.Contains(t, string(b.get("/tasks/x").body), `"result":{"n":1}`)
 }
 
 func TestGetTaskWhosePayloadIsGone(t *testing.T) {

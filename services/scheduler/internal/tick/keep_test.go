@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -97,6 +98,25 @@ func TestFirstSinceFindsTheAge(t *testing.T) {
 	got, err := firstSince(t.Context(), tick.core.JS, s, st, time.Now().Add(time.Hour))
 	require.NoError(t, err)
 	require.Equal(t, uint64(41), got)
+}
+
+// What a replica that lags has not got is not the gap that an operator made: else what is younger
+// than the limit would be taken for older, and trimmed.
+func TestTheAgeOfMessagesIsNotTakenFromAReplicaThatLags(t *testing.T) {
+	t.Parallel()
+	tick := open(t, Config{})
+	tick.publish(t, wire.SubjectSubmit, 40)
+	st := tick.state(t, wire.StreamSubmit)
+	m, err := tick.core.Stream(wire.StreamSubmit).GetMsg(t.Context(), 17)
+	require.NoError(t, err)
+
+	js, left := natstest.Lagging(t, tick.core.JS.Conn(), wire.StreamSubmit, math.MaxInt32)
+	s, err := js.Stream(t.Context(), wire.StreamSubmit)
+	require.NoError(t, err)
+	got, err := firstSince(t.Context(), js, s, st, m.Time)
+	require.NoError(t, err)
+	require.Equal(t, uint64(17), got)
+	require.Less(t, left.Load(), int32(math.MaxInt32), "a copy was asked first")
 }
 
 func TestNearlyFullStreamsAreCut(t *testing.T) {
