@@ -179,25 +179,12 @@ func takesWorkers(k plan.Kind) bool {
 
 // worker does something to one worker process of some pool.
 func (i *injector) worker(ctx context.Context, f plan.Fault) bool {
-	pools := i.sys.of(plan.Pool)
-	pool := pools[f.Pick%uint64(len(pools))]
-	if pool.PID() == 0 {
-		return false
-	}
-	children, err := proc.Children(ctx, pool.PID())
-	if err != nil || len(children) == 0 {
-		return false
-	}
-	pid := children[(f.Pick>>16)%uint64(len(children))]
-	victim := fmt.Sprintf("worker %d of %s", pid, pool.Name())
-	i.mu.Lock()
-	taken := i.busy[victim]
-	i.busy[victim] = true
-	i.mu.Unlock()
-	if taken {
+	pool, pid, victim := i.claimWorker(ctx, f)
+	if pool == nil {
 		return false
 	}
 	defer i.release(victim)
+	var err error
 	in := i.begin(f, victim, check.Fault{Workers: []int{pid}, Pool: pool.pool, Measure: takesWorkers(f.Kind)})
 	switch f.Act {
 	case plan.Kill:
@@ -212,6 +199,32 @@ func (i *injector) worker(ctx context.Context, f plan.Fault) bool {
 	}
 	i.end(in, err)
 	return true
+}
+
+// claimWorker picks a worker under no fault, of the pool that is to lose one or, where that has
+// none, of the next.
+func (i *injector) claimWorker(ctx context.Context, f plan.Fault) (pool *service, pid int, victim string) {
+	pools := i.sys.of(plan.Pool)
+	for k := range pools {
+		pool = pools[(int(f.Pick%uint64(len(pools)))+k)%len(pools)]
+		if pool.PID() == 0 {
+			continue
+		}
+		children, err := proc.Children(ctx, pool.PID())
+		if err != nil || len(children) == 0 {
+			continue // it has just ended, or starts
+		}
+		pid = children[(f.Pick>>16)%uint64(len(children))]
+		victim = fmt.Sprintf("worker %d of %s", pid, pool.Name())
+		i.mu.Lock()
+		taken := i.busy[victim]
+		i.busy[victim] = true
+		i.mu.Unlock()
+		if !taken {
+			return pool, pid, victim
+		}
+	}
+	return nil, 0, ""
 }
 
 // of lists the replicas of a service.
