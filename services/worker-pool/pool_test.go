@@ -155,6 +155,26 @@ func TestLargePayloadsAndResults(t *testing.T) {
 	sys.awaitAcknowledged()
 }
 
+// A payload whose content is not what its description says, as a client's library may leave one,
+// fails its task with the reason. It is waited for first: a replica that lags may lack a piece.
+func TestACorruptPayloadFailsItsTask(t *testing.T) {
+	t.Parallel()
+	sys := newSystem(t)
+	sys.pool(shortLease)
+	objects, err := sys.js.ObjectStore(t.Context(), wire.BucketObjects)
+	require.NoError(t, err)
+	name := wire.IncomingObject("corrupt")
+	info, err := objects.PutBytes(t.Context(), name, mustJSON(strings.Repeat("p", 300_000)))
+	require.NoError(t, err)
+	_, err = sys.js.Publish(t.Context(), wire.ObjectChunksSubject(info.NUID), []byte("more"))
+	require.NoError(t, err)
+	rec := sys.run(wire.StatusFailed, sys.task("size", nil, func(e *wire.Envelope) { e.Payload, e.PayloadObject = nil, name }))
+	require.Contains(t, rec.Error.Message, "the payload is corrupt")
+	require.Equal(t, wire.CodeHandler, rec.Error.Code)
+	require.Equal(t, 1, rec.Attempt, "no attempt would go better")
+	sys.awaitAcknowledged()
+}
+
 func TestWorkersSeeNoSecrets(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)

@@ -126,7 +126,7 @@ func (c *Client) large(ctx context.Context, t *Task, body []byte) (*item, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := storePayload(ctx, objects, sub); err != nil {
+	if err := storePayload(ctx, c.js, objects, sub); err != nil {
 		return nil, err
 	}
 	return &item{

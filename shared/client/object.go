@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -15,10 +14,9 @@ import (
 )
 
 // storePayload moves a payload into the object store.
-func storePayload(ctx context.Context, objects jetstream.ObjectStore, sub *wire.Submission) error {
+func storePayload(ctx context.Context, js jetstream.JetStream, objects jetstream.ObjectStore, sub *wire.Submission) error {
 	name := wire.IncomingObject(nuid.Next())
-	_, err := objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(sub.Payload))
-	if err != nil {
+	if err := natsx.PutObject(ctx, js, objects, name, sub.Payload); err != nil {
 		if natsx.IsFull(err) {
 			return fmt.Errorf("%w: store the payload: %w", ErrFull, err)
 		}

@@ -134,7 +134,7 @@ func (s *Submitter) prepare(ctx context.Context, sub *wire.Submission) (*item, e
 	if it.body = Encode(sub); len(sub.Payload) <= wire.MaxPayload && len(it.body)+2 <= s.maxBytes {
 		return it, nil
 	}
-	if err := storePayload(ctx, s.objects, sub); err != nil {
+	if err := storePayload(ctx, s.js, s.objects, sub); err != nil {
 		return nil, err
 	}
 	it.body, it.header = Encode(sub), objectHeader(sub)

@@ -238,6 +238,9 @@ func ObjectMetaSubject(name string) string {
 	return objectsPrefix + "M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
 
+// ObjectChunksSubject is where an object's content is stored, in pieces (nats.go, object store).
+func ObjectChunksSubject(nuid string) string { return objectsPrefix + "C." + nuid }
+
 const objectsPrefix = "$O." + BucketObjects + "."
 
 const (

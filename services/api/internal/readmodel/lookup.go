@@ -35,6 +35,9 @@ func (m *Model) Earlier(ctx context.Context, id string, seq uint64, member int) 
 		return nil, err
 	}
 	m.settle(func(_ int, s *submission) bool { return s.seq <= seq })
+	if err := m.recorded(ctx, m.barrier.Load); err != nil { // the submissions may have been read anew since the lookup
+		return nil, err
+	}
 	rec, err := m.find(ctx, id)
 	if err != nil || rec == nil || rec.Meta.SubmitSeq == seq && rec.Meta.Member == member {
 		return nil, err
@@ -55,16 +58,22 @@ func (m *Model) catchUp(ctx context.Context) error {
 	m.settle(func(_ int, s *submission) bool { return s.seq <= last })
 	// Submissions that the scheduler had acknowledged before this model began are not
 	// followed: their records come by the recorder.
-	for m.position.Load() < m.barrier.Load() {
+	return m.recorded(ctx, m.barrier.Load)
+}
+
+// recorded returns when the rows contain the events up to a sequence.
+func (m *Model) recorded(ctx context.Context, last func() uint64) error {
+	for m.position.Load() < last() {
 		if ctx.Err() != nil {
-			return fmt.Errorf("wait for the recorder (at %d, events up to %d): %w", m.position.Load(), m.barrier.Load(), context.Cause(ctx))
+			return fmt.Errorf("wait for the recorder (at %d, events up to %d): %w", m.position.Load(), last(), context.Cause(ctx))
 		}
 		pause(ctx, 2*time.Millisecond)
 	}
 	return nil
 }
 
-// find looks where a task may be: its record, else its submission.
+// find looks where a task may be: its record, else its submission. What it does not find
+// is not there, whichever replicas answer.
 func (m *Model) find(ctx context.Context, id string) (*wire.Record, error) {
 	m.expire()
 	row, known := m.known(id)
@@ -73,6 +82,15 @@ func (m *Model) find(ctx context.Context, id string) (*wire.Record, error) {
 		if rec != nil || err != nil {
 			return rec, err
 		}
+		// The scheduler is past the submission: what it made of it stands in the events.
+		info, err := m.eventsIn.info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := m.recorded(ctx, func() uint64 { return info.State.LastSeq }); err != nil {
+			return nil, err
+		}
+		row, _ = m.known(id)
 	}
 	return m.readRecord(ctx, id, row.rev)
 }
@@ -96,24 +114,37 @@ func (m *Model) known(id string) (knownRow, bool) {
 	return knownRow{c.seq[i], int(c.member[i]), c.rev[i], c.flags[i]&flagOverlay != 0}, true
 }
 
-// readTries bounds how often a replica is asked that lags behind what was seen already.
-const readTries = 20
-
-// readRecord reads one record that is at least of a revision.
+// readRecord reads one record that is at least of a revision. A replica whose position is
+// below that of the rows is not believed.
 func (m *Model) readRecord(ctx context.Context, id string, rev uint64) (*wire.Record, error) {
-	for try := 0; ; try++ {
-		msgs, err := natsx.LastOf(ctx, m.js, wire.StreamTasks, []string{wire.KVSubject(wire.BucketTasks, id)})
+	position, key := wire.KVSubject(wire.BucketTasks, wire.KeyPosition), wire.KVSubject(wire.BucketTasks, id)
+	least := m.position.Load()
+	for {
+		msgs, err := natsx.LastOf(ctx, m.js, wire.StreamTasks, []string{position, key})
 		if err != nil {
 			return nil, fmt.Errorf("read the record of %s: %w", id, err)
 		}
-		if len(msgs) > 0 && msgs[0].Seq < rev && try < readTries {
+		var at wire.Position
+		var newest uint64
+		var body []byte
+		for _, msg := range msgs {
+			if newest = max(newest, msg.Seq); msg.Subject == key {
+				body = msg.Data
+			} else if at, err = wire.ParsePosition(string(msg.Data)); err != nil && len(msg.Data) > 0 {
+				return nil, fmt.Errorf("read the recorder's position: %w", err)
+			}
+		}
+		if at.Seq < least || newest < rev {
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("read the record of %s: every answer was of a replica that lags: %w", id, context.Cause(ctx))
+			}
 			pause(ctx, 5*time.Millisecond)
 			continue
 		}
-		if len(msgs) == 0 || len(msgs[0].Data) == 0 {
+		if len(body) == 0 {
 			return nil, nil //nolint:nilnil // no record is an answer
 		}
-		rec, err := wire.DecodeRecord(msgs[0].Data)
+		rec, err := wire.DecodeRecord(body)
 		if err != nil {
 			return nil, fmt.Errorf("record of %s: %w", id, err)
 		}
@@ -130,11 +161,7 @@ func (m *Model) pendingRecord(ctx context.Context, id string, seq uint64, member
 	if rec := m.pending.get(id, seq, member); rec != nil {
 		return rec, nil
 	}
-	s, err := m.js.Stream(ctx, wire.StreamSubmit)
-	if err != nil {
-		return nil, fmt.Errorf("read submission %d: %w", seq, err)
-	}
-	msg, err := s.GetMsg(ctx, seq)
+	msg, err := natsx.Message(ctx, m.js, wire.StreamSubmit, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil //nolint:nilnil // purged: the scheduler is past it
 	}

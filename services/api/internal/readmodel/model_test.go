@@ -276,6 +276,54 @@ func TestTheFirstSubmissionOfAnIDIsFoundFromALaterOne(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded, "what stands before that is not known yet")
 }
 
+// A replica that was cut off has neither the first submission nor its record for a moment; the id is
+// not free for that.
+func TestAnIDIsNotFreeBecauseAReplicaLags(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	submissions, unread := natstest.Lagging(t, s.Conn(t), wire.StreamSubmit, 0)
+	m := readmodel.New(readmodel.Config{JS: submissions, Log: obs.NewTestLogger(t.Output())})
+	require.NoError(t, m.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, m.Stop(context.Background())) })
+	natstest.Eventually(t, m.Ready)
+	first := s.publish(wire.SubjectSubmit, []byte(`{"type":"a","id":"mine","payload":1}`))
+	later := s.publish(wire.SubjectSubmit, []byte(`{"type":"a","id":"mine","payload":2}`))
+	unread.Store(3)
+	rec, err := m.Earlier(t.Context(), "mine", later, 0)
+	require.NoError(t, err)
+	require.NotNil(t, rec)
+	require.Equal(t, first, rec.Meta.SubmitSeq)
+	require.Less(t, unread.Load(), int32(3), "a copy was asked first")
+}
+
+func TestARecordIsNotGoneBecauseAReplicaLags(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	records, unread := natstest.Lagging(t, s.Conn(t), wire.StreamTasks, 0)
+	m := readmodel.New(readmodel.Config{JS: records, Log: obs.NewTestLogger(t.Output())})
+	require.NoError(t, m.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, m.Stop(context.Background())) })
+	natstest.Eventually(t, m.Ready)
+	for i, withPosition := range []bool{false, true} {
+		id := fmt.Sprintf("mine-%d", i)
+		s.put(&wire.Record{ID: id, Definition: wire.Definition{Type: "a", Queue: "default", Priority: wire.PriorityLow}, Status: wire.StatusPending})
+		if withPosition {
+			s.position(s.tell(wire.Event{Event: wire.EventWorkerNew, WorkerID: "worker-1"}))
+		}
+		eventually(t, func() bool { return m.Get(id) != nil }, "the record does not arrive")
+		unread.Store(3)
+		rec, err := m.Lookup(t.Context(), id)
+		require.NoError(t, err)
+		require.NotNil(t, rec)
+		require.Negative(t, unread.Load())
+	}
+	unread.Store(1 << 30)
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := m.Lookup(short, "mine-0")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "nobody knows")
+}
+
 func TestUnreadSubmissionsShowInLists(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

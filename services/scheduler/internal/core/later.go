@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/wire"
@@ -94,7 +92,7 @@ func (c *Core) Spill(ctx context.Context, env *wire.Envelope) error {
 		return nil
 	}
 	name := wire.PayloadObject(env.ID)
-	if _, err := c.Objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(env.Payload)); err != nil {
+	if err := natsx.PutObject(ctx, c.JS, c.Objects, name, env.Payload); err != nil {
 		return fmt.Errorf("store the payload of %s: %w", env.ID, err)
 	}
 	env.Payload, env.PayloadObject = nil, name

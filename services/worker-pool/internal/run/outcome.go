@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
+	"github.com/batuta-tasks/batuta/shared/natsx"
 	"github.com/batuta-tasks/batuta/shared/obs"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -254,7 +255,7 @@ func superseded(a *attempt, rec *wire.Record) bool {
 func (r *Runner) schedule(next *wire.Envelope) error {
 	if len(next.Payload) > wire.MaxInlineLater && next.PayloadObject == "" {
 		name := wire.PayloadObject(next.ID)
-		if _, err := r.cfg.Objects.PutBytes(r.ctx, name, next.Payload); err != nil {
+		if err := natsx.PutObject(r.ctx, r.cfg.JS, r.cfg.Objects, name, next.Payload); err != nil {
 			return fmt.Errorf("store the payload of a retry: %w", err)
 		}
 		next.PayloadObject = name
@@ -298,8 +299,7 @@ func (r *Runner) upload(a *attempt, name string, l *wire.LineFromWorker) error {
 
 func (r *Runner) uploadOnce(name string, l *wire.LineFromWorker) error {
 	if l.ResultFile == "" {
-		_, err := r.cfg.Objects.PutBytes(r.ctx, name, l.Result)
-		return err
+		return natsx.PutObject(r.ctx, r.cfg.JS, r.cfg.Objects, name, l.Result)
 	}
 	body, err := os.ReadFile(l.ResultFile)
 	if err != nil {
@@ -308,8 +308,7 @@ func (r *Runner) uploadOnce(name string, l *wire.LineFromWorker) error {
 	if !json.Valid(body) {
 		return fmt.Errorf("%w: it is not JSON", errUnreadable)
 	}
-	_, err = r.cfg.Objects.PutBytes(r.ctx, name, body)
-	return err
+	return natsx.PutObject(r.ctx, r.cfg.JS, r.cfg.Objects, name, body)
 }
 
 // removeResult removes the file of a large result.

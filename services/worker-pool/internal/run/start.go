@@ -34,6 +34,8 @@ func (r *Runner) prepare(a *attempt) {
 			r.admit(a)
 		case errors.Is(err, jetstream.ErrObjectNotFound):
 			r.failBeforeStart(a, checking, wire.CodeHandler, "the payload is gone: "+err.Error(), false)
+		case errors.Is(err, errCorrupt):
+			r.failBeforeStart(a, checking, wire.CodeHandler, err.Error(), false)
 		default:
 			r.cfg.Log.Warn("a payload cannot be fetched yet", obs.KeyTaskID, a.env.ID, obs.Err(err))
 			r.handBack(a, checking, time.Second)
@@ -46,6 +48,9 @@ const (
 	fetchTime = 2 * time.Minute
 	// fetchAnswer is how long the first try waits for an answer.
 	fetchAnswer = 2 * time.Second
+	// corruptLeases is for how many leases a payload that differs from its digest may be one
+	// that a replica which lags has not got whole.
+	corruptLeases = 4
 )
 
 // fetch reads the payload: in place where it fits a line, else into a file.
@@ -60,6 +65,9 @@ func (r *Runner) fetch(a *attempt) error {
 	if err == nil {
 		mebibytes := time.Duration(info.Size >> 20)
 		err = tryAgain(ctx, fetchAnswer+mebibytes*time.Second, func(ctx context.Context) error { return r.download(ctx, a, info.Size) })
+		if errors.Is(err, jetstream.ErrDigestMismatch) && time.Since(info.ModTime) > corruptLeases*r.cfg.Keeper.Lease() {
+			err = fmt.Errorf("%w: what was stored is not what its description says", errCorrupt)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("read object %s: %w", a.env.PayloadObject, err)
@@ -79,6 +87,9 @@ func tryAgain(ctx context.Context, first time.Duration, f func(context.Context) 
 		}
 	}
 }
+
+// errCorrupt is that a payload differs from its digest, long after it was stored.
+var errCorrupt = errors.New("the payload is corrupt")
 
 // errLagging is that an object which is there was not found: a replica answered that lags.
 var errLagging = errors.New("it is not on every server yet")
