@@ -84,7 +84,7 @@ func (r *Runner) start(ctx context.Context, services []Service) error {
 // startFailed distinguishes a start that broke from one that a signal called off: the
 // latter is what was asked for.
 func (r *Runner) startFailed(ctx context.Context, err error) int {
-	if Stopped(ctx) && errors.Is(err, context.Canceled) {
+	if Stopped(ctx) && (errors.Is(err, context.Canceled) || errors.Is(err, ErrStop)) {
 		r.log().Info("stopped before the start was complete")
 		return ExitOK
 	}

@@ -46,7 +46,9 @@ type fake struct {
 	startErr error
 	stopErr  error
 	starting chan struct{} // closed when Start was called; Start then waits for its context
-	onStop   func(ctx context.Context)
+	// tellsCause makes that Start return the cause of the context's end.
+	tellsCause bool
+	onStop     func(ctx context.Context)
 }
 
 func (f *fake) String() string { return f.name }
@@ -56,6 +58,9 @@ func (f *fake) Start(ctx context.Context) error {
 	if f.starting != nil {
 		close(f.starting)
 		<-ctx.Done()
+		if f.tellsCause {
+			return fmt.Errorf("open a stream: %w", context.Cause(ctx))
+		}
 		return ctx.Err()
 	}
 	return f.startErr
@@ -143,14 +148,16 @@ func TestRunDrainsWhenItsContextEnds(t *testing.T) {
 
 func TestRunCallsOffAStartOnSignal(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	slow := b.service("slow")
-	slow.starting = make(chan struct{})
-	code := b.start(t.Context(), b.service("a"), slow)
-	await(t, slow.starting)
-	b.runner.signals <- syscall.SIGINT
-	require.Equal(t, ExitOK, await(t, code))
-	require.Equal(t, []string{"start a", "start slow", "stop a"}, b.journal.all())
+	for _, tellsCause := range []bool{false, true} {
+		b := setup(t)
+		slow := b.service("slow")
+		slow.starting, slow.tellsCause = make(chan struct{}), tellsCause
+		code := b.start(t.Context(), b.service("a"), slow)
+		await(t, slow.starting)
+		b.runner.signals <- syscall.SIGINT
+		require.Equal(t, ExitOK, await(t, code))
+		require.Equal(t, []string{"start a", "start slow", "stop a"}, b.journal.all())
+	}
 }
 
 func TestRunStopsWhenAServiceFails(t *testing.T) {
