@@ -104,7 +104,7 @@ func (r *Runner) failCrashed(a *attempt) {
 	if a.crashes == 1 {
 		times = "time"
 	}
-	r.failBeforeStart(a, checking, wire.CodeCrashed,
+	r.failBeforeStart(a, wire.CodeCrashed,
 		fmt.Sprintf("the worker died %d %s while it ran the task", a.crashes, times), false)
 }
 

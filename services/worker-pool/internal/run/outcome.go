@@ -169,11 +169,11 @@ func (r *Runner) fail(a *attempt, f failure, before ...wire.Event) {
 	r.store(a, e, next, before...)
 }
 
-// failBeforeStart ends a task that is not handed to a worker, if it still is in that phase.
+// failBeforeStart ends a task that is not handed to a worker, while it is still looked at.
 // Such an end is always final; a missing payload does not come back.
-func (r *Runner) failBeforeStart(a *attempt, in phase, code wire.ErrorCode, message string, quiet bool) {
+func (r *Runner) failBeforeStart(a *attempt, code wire.ErrorCode, message string, quiet bool) {
 	r.mu.Lock()
-	if a.phase != in {
+	if a.phase != checking {
 		r.mu.Unlock()
 		return
 	}

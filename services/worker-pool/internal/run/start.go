@@ -33,9 +33,9 @@ func (r *Runner) prepare(a *attempt) {
 		case err == nil:
 			r.admit(a)
 		case errors.Is(err, jetstream.ErrObjectNotFound):
-			r.failBeforeStart(a, checking, wire.CodeHandler, "the payload is gone: "+err.Error(), false)
+			r.failBeforeStart(a, wire.CodeHandler, "the payload is gone: "+err.Error(), false)
 		case errors.Is(err, errCorrupt):
-			r.failBeforeStart(a, checking, wire.CodeHandler, err.Error(), false)
+			r.failBeforeStart(a, wire.CodeHandler, err.Error(), false)
 		default:
 			r.cfg.Log.Warn("a payload cannot be fetched yet", obs.KeyTaskID, a.env.ID, obs.Err(err))
 			r.handBack(a, checking, time.Second)
@@ -149,7 +149,7 @@ func (r *Runner) admit(a *attempt) {
 		return
 	case deadline > 0 && wire.Now() >= deadline:
 		r.mu.Unlock()
-		r.failBeforeStart(a, checking, wire.CodeDeadline, "the task is past its deadline", true)
+		r.failBeforeStart(a, wire.CodeDeadline, "the task is past its deadline", true)
 		return
 	}
 	a.waitSince = time.Now()
