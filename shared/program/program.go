@@ -143,6 +143,7 @@ func serve(ctx context.Context, spec Spec, s *settings.Settings, stderr io.Write
 		Addr: s.OpsAddr, Metrics: env.Metrics, Log: log,
 		Ready: func(context.Context) error { return errors.Join(Connected(nc), svc.Ready()) },
 	})
+	defer GiveBack(ctx)()
 	r := &lifecycle.Runner{Log: log, StopTimeout: s.Drain + 10*time.Second, Ready: func() { log.Info("ready") }}
 	return r.Run(ctx, ops, patient{svc, log})
 }

@@ -63,6 +63,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		Addr: s.OpsAddr, Log: log, Metrics: obs.NewRegistry("batuta", obs.Version),
 		Ready: func(context.Context) error { return sys.Ready() },
 	})
+	defer program.GiveBack(ctx)()
 	r := &lifecycle.Runner{Log: log, StopTimeout: s.Drain + 15*time.Second, Ready: func() {
 		fmt.Fprintf(stdout, "Batuta is ready: http://%s\n", sys.Addr())
 		debug.FreeOSMemory() // what the start needed would stay for a minute otherwise

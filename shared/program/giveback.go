@@ -1,0 +1,70 @@
+package program
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// giveBackEvery is how often a process looks at its memory.
+	giveBackEvery = time.Second
+	// quietBytes is the most that a process which is not at work allocates between two looks.
+	quietBytes = 8 << 20
+	// burstBytes is what a process must have allocated since it last gave memory back: what
+	// is live of that nobody knows before the next collection.
+	burstBytes = 48 << 20
+)
+
+// GiveBack returns memory to the system once a burst of work is over, until stop is called: by
+// itself the runtime lets as much garbage as there is live memory lie for up to two
+// minutes, and keeps its pages for longer. Under load it does nothing.
+func GiveBack(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		giveBack(ctx, giveBackEvery)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func giveBack(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	last := readMemory()
+	given := last.allocated
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := readMemory()
+		if now.allocated-last.allocated <= quietBytes && now.allocated-given > burstBytes {
+			debug.FreeOSMemory()
+			given = now.allocated
+		}
+		last = now
+	}
+}
+
+// memory of this process in bytes: allocated since the start, and mapped without what was given back.
+type memory struct{ allocated, mapped uint64 }
+
+func readMemory() memory {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+	}
+	metrics.Read(s)
+	m := memory{allocated: s[0].Value.Uint64()}
+	for _, part := range s[1:] {
+		m.mapped += part.Value.Uint64()
+	}
+	return m
+}
