@@ -10,11 +10,15 @@ import (
 const (
 	// giveBackEvery is how often a process looks at its memory.
 	giveBackEvery = time.Second
-	// quietBytes is the most that a process which is not at work allocates between two looks.
-	quietBytes = 8 << 20
-	// burstBytes is what a process must have allocated since it last gave memory back: what
-	// is live of that nobody knows before the next collection.
+	// quietBytes is the most that a process which is not at work allocates between two looks; the
+	// audit of many records, which follows a burst, needs 40 MiB a second.
+	quietBytes = 64 << 20
+	// burstBytes, and half of what is mapped, is what a process must have allocated since it last
+	// gave memory back: so the runtime itself collects about as often.
 	burstBytes = 48 << 20
+	// giveBackPause in looks is the least between two returns: each costs a collection, and
+	// the faults of the pages that are needed again.
+	giveBackPause = 5
 )
 
 // GiveBack returns memory to the system once a burst of work is over, until stop is called: by
@@ -38,16 +42,16 @@ func giveBack(ctx context.Context, every time.Duration) {
 	defer tick.Stop()
 	last := readMemory()
 	given := last.allocated
-	for {
+	for looks := giveBackPause; ; looks++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		now := readMemory()
-		if now.allocated-last.allocated <= quietBytes && now.allocated-given > burstBytes {
+		if now.allocated-last.allocated <= quietBytes && now.allocated-given > max(burstBytes, now.mapped/2) && looks >= giveBackPause {
 			debug.FreeOSMemory()
-			given = now.allocated
+			given, looks = now.allocated, 0
 		}
 		last = now
 	}

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/batuta-tasks/batuta/deploy/bench/internal/ledger"
 	"github.com/batuta-tasks/batuta/deploy/bench/internal/proc"
@@ -66,7 +67,7 @@ func (b *bench) live(ctx context.Context, mode string, producers int) (Figures, 
 	f := Figures{
 		PerSecond: rate(n, submitted.From, handled), Recorded: rate(n, submitted.From, recorded), CallP50: submitted.CallsMs[0],
 	}
-	if err := m.read(f, n); err != nil {
+	if err := m.read(ctx, f, n); err != nil {
 		return nil, err
 	}
 	_, err = b.verify(ctx, n, w)
@@ -91,16 +92,22 @@ func (b *bench) meter() (*meter, error) {
 	return &meter{b, cpu.Seconds(), disk}, err
 }
 
-func (m *meter) read(f Figures, n int) error {
+// settle is how long memory may settle after the last task.
+const settle = 5 * time.Second
+
+func (m *meter) read(ctx context.Context, f Figures, n int) error {
 	cpu, err := proc.CPU(m.b.pids()...)
 	if err != nil {
 		return err
 	}
-	memory, err := proc.Memory(m.b.pids()...)
+	disk, err := proc.Disk(m.b.server.Data)
 	if err != nil {
 		return err
 	}
-	disk, err := proc.Disk(m.b.server.Data)
+	if err := rest(ctx, settle); err != nil {
+		return err
+	}
+	memory, err := proc.Memory(m.b.pids()...)
 	if err != nil {
 		return err
 	}
@@ -166,7 +173,7 @@ func (b *bench) drain(ctx context.Context) (Figures, error) {
 		return nil, err
 	}
 	f := Figures{}
-	if err := m.read(f, n); err != nil {
+	if err := m.read(ctx, f, n); err != nil {
 		return nil, err
 	}
 	l, err := b.verify(ctx, n, w)
