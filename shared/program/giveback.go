@@ -29,7 +29,15 @@ func GiveBack(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		giveBack(ctx, giveBackEvery)
+		tick := time.NewTicker(giveBackEvery)
+		defer tick.Stop()
+		for g := (giver{looks: giveBackPause}); ; g.look() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
 	}()
 	return func() {
 		cancel()
@@ -37,24 +45,23 @@ func GiveBack(ctx context.Context) (stop func()) {
 	}
 }
 
-func giveBack(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	last := readMemory()
-	given := last.allocated
-	for looks := giveBackPause; ; looks++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := readMemory()
-		if now.allocated-last.allocated <= quietBytes && now.allocated-given > max(burstBytes, now.mapped/2) && looks >= giveBackPause {
-			debug.FreeOSMemory()
-			given, looks = now.allocated, 0
-		}
-		last = now
+// giver looks at the memory of its process from time to time.
+type giver struct {
+	last, given uint64 // allocated at the last look, and when memory was given back
+	looks       int    // since then
+}
+
+// look gives memory back where a burst is over, and tells whether it did.
+func (g *giver) look() bool {
+	now := readMemory()
+	quiet := now.allocated-g.last <= quietBytes
+	g.last, g.looks = now.allocated, g.looks+1
+	if !quiet || now.allocated-g.given <= max(burstBytes, now.mapped/2) || g.looks < giveBackPause {
+		return false
 	}
+	debug.FreeOSMemory()
+	g.given, g.looks = now.allocated, 0
+	return true
 }
 
 // memory of this process in bytes: allocated since the start, and mapped without what was given back.
