@@ -75,6 +75,9 @@ func putObject(ctx context.Context, js jetstream.JetStream, objects jetstream.Ob
 	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	m.Data = body
 	if _, err := js.PublishMsg(ctx, m); err != nil { // repeated by the library with the same bytes, which does no harm
+		if errors.Is(err, jetstream.ErrNoStreamResponse) || codeOf(err) != 0 { // it is certainly not there
+			purgeChunks(ctx, js, chunks)
+		}
 		return fmt.Errorf("store its description: %w", err)
 	}
 	if before != nil && before.NUID != info.NUID {

@@ -24,15 +24,20 @@ func content(n int) []byte {
 	return b
 }
 
-func TestPutObject(t *testing.T) {
-	t.Parallel()
-	srv := natstest.Start(t)
-	js := srv.JS(t)
+func objectStore(t *testing.T) (jetstream.JetStream, jetstream.ObjectStore, jetstream.Stream) {
+	t.Helper()
+	js := natstest.Start(t).JS(t)
 	require.NoError(t, topology.Ensure(t.Context(), js, topology.Options{Budget: 1 << 30}))
 	objects, err := js.ObjectStore(t.Context(), wire.BucketObjects)
 	require.NoError(t, err)
 	s, err := js.Stream(t.Context(), wire.StreamObjects)
 	require.NoError(t, err)
+	return js, objects, s
+}
+
+func TestPutObject(t *testing.T) {
+	t.Parallel()
+	js, objects, s := objectStore(t)
 	for _, n := range []int{0, 1, 128 << 10, 128<<10 + 1, 3<<20 + 5} {
 		want := content(n)
 		require.NoError(t, natsx.PutObject(t.Context(), js, objects, "x", want))
@@ -63,13 +68,7 @@ func TestPutObject(t *testing.T) {
 // object was not taken then is not published later, in another order or with other content.
 func TestAnObjectIsWholeAlthoughItsStreamComesAndGoes(t *testing.T) {
 	t.Parallel()
-	srv := natstest.Start(t)
-	js := srv.JS(t)
-	require.NoError(t, topology.Ensure(t.Context(), js, topology.Options{Budget: 1 << 30}))
-	objects, err := js.ObjectStore(t.Context(), wire.BucketObjects)
-	require.NoError(t, err)
-	s, err := js.Stream(t.Context(), wire.StreamObjects)
-	require.NoError(t, err)
+	js, objects, s := objectStore(t)
 	with, without := s.CachedInfo().Config, s.CachedInfo().Config
 	without.Subjects = []string{"nobody.publishes.here"}
 

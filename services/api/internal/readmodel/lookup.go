@@ -114,27 +114,23 @@ func (m *Model) known(id string) (knownRow, bool) {
 	return knownRow{c.seq[i], int(c.member[i]), c.rev[i], c.flags[i]&flagOverlay != 0}, true
 }
 
-// readRecord reads one record that is at least of a revision. A replica whose position is
-// below that of the rows is not believed.
+// readRecord reads one record that is at least of a revision. The recorder's position, with
+// which each of its commits ends, shows how far a replica is that does not have it.
 func (m *Model) readRecord(ctx context.Context, id string, rev uint64) (*wire.Record, error) {
 	position, key := wire.KVSubject(wire.BucketTasks, wire.KeyPosition), wire.KVSubject(wire.BucketTasks, id)
-	least := m.position.Load()
 	for {
 		msgs, err := natsx.LastOf(ctx, m.js, wire.StreamTasks, []string{position, key})
 		if err != nil {
 			return nil, fmt.Errorf("read the record of %s: %w", id, err)
 		}
-		var at wire.Position
 		var newest uint64
 		var body []byte
 		for _, msg := range msgs {
 			if newest = max(newest, msg.Seq); msg.Subject == key {
 				body = msg.Data
-			} else if at, err = wire.ParsePosition(string(msg.Data)); err != nil && len(msg.Data) > 0 {
-				return nil, fmt.Errorf("read the recorder's position: %w", err)
 			}
 		}
-		if at.Seq < least || newest < rev {
+		if newest < rev {
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("read the record of %s: every answer was of a replica that lags: %w", id, context.Cause(ctx))
 			}

@@ -53,7 +53,12 @@ func (s *system) ensure() {
 // model starts a model; ready waits until it has read everything.
 func (s *system) model() *readmodel.Model {
 	s.t.Helper()
-	m := readmodel.New(readmodel.Config{JS: s.JS(s.t), Log: obs.NewTestLogger(s.t.Output())})
+	return s.modelOn(s.JS(s.t))
+}
+
+func (s *system) modelOn(js jetstream.JetStream) *readmodel.Model {
+	s.t.Helper()
+	m := readmodel.New(readmodel.Config{JS: js, Log: obs.NewTestLogger(s.t.Output())})
 	require.NoError(s.t, m.Start(s.t.Context()))
 	s.t.Cleanup(func() { require.NoError(s.t, m.Stop(context.Background())) })
 	return m
@@ -282,9 +287,7 @@ func TestAnIDIsNotFreeBecauseAReplicaLags(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	submissions, unread := natstest.Lagging(t, s.Conn(t), wire.StreamSubmit, 0)
-	m := readmodel.New(readmodel.Config{JS: submissions, Log: obs.NewTestLogger(t.Output())})
-	require.NoError(t, m.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, m.Stop(context.Background())) })
+	m := s.modelOn(submissions)
 	natstest.Eventually(t, m.Ready)
 	first := s.publish(wire.SubjectSubmit, []byte(`{"type":"a","id":"mine","payload":1}`))
 	later := s.publish(wire.SubjectSubmit, []byte(`{"type":"a","id":"mine","payload":2}`))
@@ -296,13 +299,29 @@ func TestAnIDIsNotFreeBecauseAReplicaLags(t *testing.T) {
 	require.Less(t, unread.Load(), int32(3), "a copy was asked first")
 }
 
+// What the scheduler had acknowledged before a model reads submissions comes to it by the recorder.
+func TestAnIDIsNotFreeBeforeTheRecorderHasCaughtUp(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	at := s.publish(wire.SubjectSubmit, []byte(`{"type":"a","id":"mine"}`))
+	event := s.tell(wire.Event{Event: wire.EventWorkerNew, WorkerID: "worker-1"})
+	m := s.model()
+	eventually(t, func() bool { return m.Get("mine") != nil }, "the submission is not read")
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := m.Earlier(short, "mine", at, 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	s.position(event)
+	rec, err := m.Earlier(t.Context(), "mine", at, 0)
+	require.NoError(t, err)
+	require.Nil(t, rec)
+}
+
 func TestARecordIsNotGoneBecauseAReplicaLags(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	records, unread := natstest.Lagging(t, s.Conn(t), wire.StreamTasks, 0)
-	m := readmodel.New(readmodel.Config{JS: records, Log: obs.NewTestLogger(t.Output())})
-	require.NoError(t, m.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, m.Stop(context.Background())) })
+	m := s.modelOn(records)
 	natstest.Eventually(t, m.Ready)
 	for i, withPosition := range []bool{false, true} {
 		id := fmt.Sprintf("mine-%d", i)
