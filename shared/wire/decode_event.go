@@ -78,6 +78,9 @@ func (r *jsonReader) eventData(d *EventData, key []byte) {
 		d.Lane = r.name()
 	case "first":
 		d.First = r.uint()
+	case "sizes":
+		d.Sizes = []int{}
+		r.array(func() { d.Sizes = append(d.Sizes, int(r.int())) })
 	case "ids":
 		d.IDs = []string{}
 		r.array(func() { d.IDs = append(d.IDs, r.text()) })

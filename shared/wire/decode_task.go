@@ -3,6 +3,26 @@ package wire
 // readEnvelope reads an envelope; false where the library has to.
 func readEnvelope(b []byte, e *Envelope) bool {
 	r := jsonReader{b: b}
+	r.envelope(e)
+	return r.end()
+}
+
+// readEnvelopes reads a parcel; nil where the library has to.
+func readEnvelopes(b []byte) []*Envelope {
+	r := jsonReader{b: b}
+	var all []*Envelope
+	r.array(func() {
+		e := new(Envelope)
+		r.envelope(e)
+		all = append(all, e)
+	})
+	if !r.end() {
+		return nil
+	}
+	return all
+}
+
+func (r *jsonReader) envelope(e *Envelope) {
 	r.object(func(key []byte) {
 		switch string(key) {
 		case "id":
@@ -37,7 +57,6 @@ func readEnvelope(b []byte, e *Envelope) bool {
 			r.fail()
 		}
 	})
-	return r.end()
 }
 
 // readRecord reads a record; false where the library has to.

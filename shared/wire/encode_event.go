@@ -80,6 +80,9 @@ func (w *jsonWriter) outcomeData(d *EventData) {
 func (w *jsonWriter) laneData(d *EventData) {
 	w.optStr("lane", d.Lane)
 	w.optUint("first", d.First)
+	if len(d.Sizes) > 0 {
+		w.any("sizes", d.Sizes)
+	}
 	if len(d.IDs) > 0 {
 		w.key("ids")
 		w.b = append(w.b, '[')

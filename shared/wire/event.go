@@ -55,10 +55,12 @@ type EventData struct {
 	// Percent, Message: progress.
 	Percent *float64 `json:"percent,omitempty"`
 	Message string   `json:"message,omitempty"`
-	// Lane, First, IDs, Attempts, Rounds: dispatched. IDs[i] has the lane sequence
-	// First+i; Attempts and Rounds are left out where all are 1 and 0.
+	// Lane, First, Sizes, IDs, Attempts, Rounds: dispatched. The first Sizes[0] of the IDs lie in
+	// the lane message First, the next Sizes[1] in First+1, and so on; without Sizes each has a
+	// message of its own. Attempts and Rounds are left out where all are 1 and 0.
 	Lane     string   `json:"lane,omitempty"`
 	First    uint64   `json:"first,omitempty"`
+	Sizes    []int    `json:"sizes,omitempty"`
 	IDs      []string `json:"ids,omitempty"`
 	Attempts []int    `json:"attempts,omitempty"`
 	Rounds   []int    `json:"rounds,omitempty"`

@@ -43,6 +43,9 @@ type Instance struct {
 	// autoscaler measures the service rate by their growth.
 	Finished int64 `json:"finished"`
 	BusyMs   int64 `json:"busyMs"`
+	// ServiceUs is how long a task of each type takes at present, in microseconds: the scheduler
+	// puts short ones into parcels.
+	ServiceUs map[string]int64 `json:"serviceUs,omitempty"`
 	// ScaleTargetMs and ScaleDownAfterMs are the process's settings.
 	ScaleTargetMs    int64 `json:"scaleTargetMs"`
 	ScaleDownAfterMs int64 `json:"scaleDownAfterMs"`

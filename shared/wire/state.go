@@ -27,9 +27,15 @@ func Split(e *Event) []Event {
 		return []Event{*e}
 	}
 	out := make([]Event, len(e.Data.IDs))
+	seq, left := e.Data.First, e.Data.sizeAt(0)
 	for i, id := range e.Data.IDs {
+		for left == 0 {
+			seq++
+			left = e.Data.sizeAt(int(seq - e.Data.First))
+		}
+		left--
 		one := Event{Seq: e.Seq, Timestamp: e.Timestamp, Event: EventDispatched, TaskID: id, Attempt: 1}
-		one.Data = EventData{Lane: e.Data.Lane, LaneSeq: e.Data.First + uint64(i)}
+		one.Data = EventData{Lane: e.Data.Lane, LaneSeq: seq}
 		if i < len(e.Data.Attempts) {
 			one.Attempt = e.Data.Attempts[i]
 		}
@@ -39,6 +45,14 @@ func Split(e *Event) []Event {
 		out[i] = one
 	}
 	return out
+}
+
+// sizeAt is how many tasks lie in the lane message First+k of a dispatched event.
+func (d *EventData) sizeAt(k int) int {
+	if k >= len(d.Sizes) {
+		return 1
+	}
+	return max(d.Sizes[k], 0)
 }
 
 // Next folds one event of one task into its record: nil where there is none. It is a pure

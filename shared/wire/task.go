@@ -179,10 +179,14 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 			return nil, decodeError("envelope", err)
 		}
 	}
-	if !ValidID(e.ID) || !ValidType(e.Task.Type) || !ValidQueue(e.Task.Queue) || !e.Task.Priority.Valid() || e.Attempt < 1 {
+	if !e.complete() {
 		return nil, decodeError("envelope", errIncomplete)
 	}
 	return &e, nil
+}
+
+func (e *Envelope) complete() bool {
+	return ValidID(e.ID) && ValidType(e.Task.Type) && ValidQueue(e.Task.Queue) && e.Task.Priority.Valid() && e.Attempt >= 1
 }
 
 // DecodeRecord reads a value of BucketTasks.

@@ -17,6 +17,8 @@ type Totals struct {
 	Refused    uint64 `json:"refused"`
 	// Open tasks: those that have not ended.
 	Open int64 `json:"open"`
+	// Waiting tasks, which are pending, by queue and priority; see WaitingKey.
+	Waiting map[string]int64 `json:"waiting,omitempty"`
 	// Finished tasks by outcome (completed, failed, cancelled) and type.
 	Finished map[Status]map[string]uint64 `json:"finished"`
 	// DurationMs of completed attempts, WaitMs of starts.
@@ -46,9 +48,26 @@ func (t *Totals) CountFinished(s Status, taskType string) {
 	m[taskType]++
 }
 
+// WaitingKey is where Totals.Waiting counts the tasks of a queue and priority.
+func WaitingKey(queue string, p Priority) string { return queue + "/" + string(p) }
+
+// CountWaiting adds n to what waits. Where nothing does, no entry is left.
+func (t *Totals) CountWaiting(r *Record, n int64) {
+	key := WaitingKey(r.Queue, r.Priority)
+	if n += t.Waiting[key]; n <= 0 { // less than none: they began to wait before they were counted
+		delete(t.Waiting, key)
+		return
+	}
+	if t.Waiting == nil {
+		t.Waiting = map[string]int64{}
+	}
+	t.Waiting[key] = n
+}
+
 // Clone copies totals so that the copy can be changed.
 func (t *Totals) Clone() *Totals {
 	c := *t
+	c.Waiting = maps.Clone(t.Waiting)
 	c.Finished = make(map[Status]map[string]uint64, len(t.Finished))
 	for s, m := range t.Finished {
 		n := make(map[string]uint64, len(m))
