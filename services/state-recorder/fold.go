@@ -372,6 +372,12 @@ func (f *folder) count(old, next *wire.Record, e *wire.Event) {
 	if old == nil {
 		t.Submitted++
 	}
+	switch waited, waits := old != nil && old.Status == wire.StatusPending, next != nil && next.Status == wire.StatusPending; {
+	case waits && !waited:
+		t.CountWaiting(next, 1)
+	case waited && !waits:
+		t.CountWaiting(old, -1)
+	}
 	switch {
 	case next == nil:
 		return

@@ -119,6 +119,7 @@ func TestFoldsATaskFromSubmissionToEnd(t *testing.T) {
 	require.EqualValues(t, 1, totals.Submitted)
 	require.EqualValues(t, 1, totals.Finished[wire.StatusCompleted]["sleep"])
 	require.Zero(t, totals.Open)
+	require.Empty(t, totals.Waiting)
 	require.EqualValues(t, 1, totals.DurationMs.Count)
 
 	st, err := b.js.Stream(t.Context(), wire.StreamTasks)
@@ -195,7 +196,27 @@ func TestReplicasApplyEachEventOnce(t *testing.T) {
 	require.EqualValues(t, tasks, totals.Submitted)
 	require.EqualValues(t, tasks, totals.Finished[wire.StatusCompleted]["sleep"])
 	require.Zero(t, totals.Open)
+	require.Empty(t, totals.Waiting)
 	require.Zero(t, totals.Refused)
+}
+
+func TestCountsWhatWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(t, nil)
+	key := wire.WaitingKey("default", wire.PriorityMedium)
+	waiting := func(want int64, e ...wire.Event) {
+		t.Helper()
+		b.publish(t, e...)
+		b.behind(t)
+		require.Equal(t, want, b.totals(t).Waiting[key], "after %s", e[len(e)-1].Event)
+	}
+	waiting(2, submitted("a", 1), submitted("b", 2))
+	waiting(1, started("a", 1, 1025))
+	waiting(2, wire.NewEvent(wire.Event{Event: wire.EventReassigned, TaskID: "a", Attempt: 1, Data: wire.EventData{Fence: 1025, Reason: wire.ReasonDrain}}))
+	waiting(1, wire.NewEvent(wire.Event{Event: wire.EventCancelled, TaskID: "b", Data: wire.EventData{ControlSeq: 1}}))
+	waiting(0, started("a", 1, 1026), completed("a", 1026))
+	require.Empty(t, b.totals(t).Waiting)
 }
 
 func TestStandbyTakesOver(t *testing.T) {
@@ -309,5 +330,12 @@ func TestFoldsAMessageLargerThanACommit(t *testing.T) {
 	require.Len(t, got, n)
 	for i, id := range ids {
 		require.EqualValues(t, 100+i, got[id].Meta.LaneSeq, id)
+	}
+	b.publish(t, wire.NewEvent(wire.Event{Event: wire.EventDispatched, Data: wire.EventData{ // moved into parcels
+		Lane: "default_medium", First: 10_000, Sizes: slices.Repeat([]int{50}, n/50), IDs: ids,
+	}}))
+	got = b.behind(t, ids...)
+	for i, id := range ids {
+		require.EqualValues(t, 10_000+i/50, got[id].Meta.LaneSeq, id)
 	}
 }
