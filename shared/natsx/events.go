@@ -44,7 +44,19 @@ func (e *Events) Publish(ctx context.Context, events ...wire.Event) ([]wire.Posi
 // PublishAsync hands events in; then, where not nil, is called once from the publishing
 // goroutine, so it must not block, when all of them are stored or one of them cannot be.
 func (e *Events) PublishAsync(then func(error), events ...wire.Event) {
-	items, err := encodeEvents(events)
+	e.PublishEach(then, len(events), func(i int) *wire.Event { return &events[i] })
+}
+
+// PublishEach is PublishAsync for n events that are made one by one, and used no more once the
+// next is asked for: each is much larger than what it is encoded to.
+func (e *Events) PublishEach(then func(error), n int, each func(i int) *wire.Event) {
+	items := make([]encodedEvent, n)
+	var err error
+	for i := range items {
+		if items[i], err = encodeEvent(each(i)); err != nil {
+			break
+		}
+	}
 	if err != nil || len(items) == 0 {
 		if then != nil {
 			then(err)
@@ -71,15 +83,19 @@ func (e *Events) Close(ctx context.Context) {
 
 func encodeEvents(events []wire.Event) ([]encodedEvent, error) {
 	items := make([]encodedEvent, len(events))
+	var err error
 	for i := range events {
-		events[i].Seq = ""
-		b, err := events[i].AppendJSON(make([]byte, 0, encodedEventSize))
-		if err != nil {
+		if items[i], err = encodeEvent(&events[i]); err != nil {
 			return nil, err
 		}
-		items[i].body = b
 	}
 	return items, nil
+}
+
+func encodeEvent(e *wire.Event) (encodedEvent, error) {
+	e.Seq = ""
+	b, err := e.AppendJSON(make([]byte, 0, encodedEventSize))
+	return encodedEvent{b}, err
 }
 
 func (e *Events) write(ctx context.Context, items []encodedEvent) ([]wire.Position, error) {

@@ -34,7 +34,9 @@ type Gather[T, R any] struct {
 
 type gathered[T, R any] struct {
 	item T
-	then func(R, error)
+	// i is its place among those it was handed in with, as then is told.
+	i    int
+	then func(i int, r R, err error)
 }
 
 // afterItems is called once so many items have been written.
@@ -64,7 +66,7 @@ func (g *Gather[T, R]) Go(then func(i int, r R, err error), items ...T) {
 	if !closed {
 		g.handedIn += len(items)
 		for i, item := range items {
-			g.queue = append(g.queue, gathered[T, R]{item, func(r R, err error) { then(i, r, err) }})
+			g.queue = append(g.queue, gathered[T, R]{item, i, then})
 		}
 	}
 	g.mu.Unlock()
@@ -185,7 +187,7 @@ func (g *Gather[T, R]) run() {
 			if err == nil {
 				r = results[i]
 			}
-			batch[i].then(r, err)
+			batch[i].then(batch[i].i, r, err)
 		}
 		g.written(len(batch))
 	}

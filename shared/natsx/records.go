@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,6 +83,19 @@ func (r *Records) Behind(ctx context.Context, ids ...string) (map[string]*wire.R
 		if err := r.behind(ctx, last, part, out); err != nil {
 			return nil, err
 		}
+	}
+	return out, nil
+}
+
+// Latest reads records without the barrier: as some server has them now.
+func (r *Records) Latest(ctx context.Context, ids ...string) (map[string]*wire.Record, error) {
+	out := make(map[string]*wire.Record, len(ids))
+	for part := range slices.Chunk(ids, maxPerGet) {
+		_, found, err := r.get(ctx, part)
+		if err != nil {
+			return nil, fmt.Errorf("read %d records: %w", len(ids), err)
+		}
+		maps.Copy(out, found)
 	}
 	return out, nil
 }
