@@ -1,6 +1,15 @@
 package workerpool
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// TrustNoParcel makes a pool look at the records of the tasks of every parcel.
+func TrustNoParcel(c *Config) { c.parcelTrust = -time.Hour }
+
+// WaitInParcels is for how long a task of a parcel waits for a slot before it is given to others.
+func WaitInParcels(c *Config, d time.Duration) { c.parcelWait = d }
 
 // ReconnectInVain is what follows a reconnection while nothing answers.
 func (p *Pool) ReconnectInVain() {

@@ -307,6 +307,7 @@ func (sys *system) config(change ...func(*workerpool.Config)) workerpool.Config 
 		Heartbeat: 200 * time.Millisecond, HungAfter: 10 * time.Second, CancelGrace: 200 * time.Millisecond, Drain: 10 * time.Second,
 		TempDir: sys.t.TempDir(), Log: obs.NewTestLogger(sys.t.Output()),
 	}
+	workerpool.WaitInParcels(&c, patience) // a machine at work may be slow
 	for _, f := range change {
 		f(&c)
 	}

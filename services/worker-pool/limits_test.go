@@ -102,8 +102,17 @@ func (sys *system) submitLimited(envs ...*wire.Envelope) {
 	}
 }
 
-// mover does what the scheduler does with tasks that lie in the wrong lane.
-func (sys *system) mover() {
+// typed and common are the lanes where a task of a limited type belongs, and any other.
+func typed(env *wire.Envelope) wire.Lane {
+	return wire.Lane{Queue: env.Task.Queue, Priority: env.Task.Priority, Type: env.Task.Type}
+}
+
+func common(env *wire.Envelope) wire.Lane {
+	return wire.Lane{Queue: env.Task.Queue, Priority: env.Task.Priority}
+}
+
+// mover does what the scheduler does with tasks that lie in the wrong lane message.
+func (sys *system) mover(to func(*wire.Envelope) wire.Lane) {
 	sys.t.Helper()
 	c, err := sys.js.CreateOrUpdateConsumer(sys.t.Context(), wire.StreamLater, jetstream.ConsumerConfig{
 		Durable: wire.ConsumerDue, FilterSubject: wire.SubjectDueAll, AckPolicy: jetstream.AckExplicitPolicy,
@@ -114,7 +123,7 @@ func (sys *system) mover() {
 		if err != nil {
 			return
 		}
-		moved := nats.NewMsg(wire.Lane{Queue: env.Task.Queue, Priority: env.Task.Priority, Type: env.Task.Type}.Subject(env.Task.Type))
+		moved := nats.NewMsg(to(env).Subject(env.Task.Type))
 		moved.Data = env.Encode()
 		moved.Header.Set(wire.HeaderCheck, "1")
 		if _, err := sys.js.PublishMsg(context.Background(), moved); err == nil {
@@ -227,7 +236,7 @@ func TestALimitOverABacklogInTheCommonLane(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)
 	defer sys.tellLimits()
-	sys.mover()
+	sys.mover(typed)
 	g := natstest.StartGauge(t)
 	// Both run before there is a limit, and count once there is one.
 	sys.pool(inProcess, size(1, 2))

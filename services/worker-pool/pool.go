@@ -169,7 +169,7 @@ func (p *Pool) build(ctx context.Context, l *parts) (err error) {
 	l.runner = run.New(run.Config{
 		JS: p.cfg.JS, Pool: p.cfg.Pool, Objects: objects, Events: l.events, Pub: pub, Records: l.records, Keeper: l.keeper,
 		Permits:  l.permits,
-		Instance: p.instance, MaxCrashes: p.cfg.MaxCrashes, CancelGrace: p.cfg.CancelGrace, TempDir: p.cfg.TempDir,
+		Instance: p.instance, MaxCrashes: p.cfg.MaxCrashes, CancelGrace: p.cfg.CancelGrace, ParcelTrust: p.cfg.parcelTrust, ParcelWait: p.cfg.parcelWait, TempDir: p.cfg.TempDir,
 		Wake: func() { l.claims.Wake() }, Log: p.cfg.Log,
 	})
 	l.claims, err = claim.New(claim.Config{
@@ -254,7 +254,7 @@ func (p *Pool) describe(l *parts) wire.Instance {
 	return wire.Instance{
 		Pool: p.cfg.Pool, Instance: p.instance, Host: l.fleet.Host(), PID: os.Getpid(), Queues: p.cfg.Queues, Min: p.cfg.Min, Max: p.cfg.Max,
 		Running: t.Running, Active: t.Active, Slots: t.Slots, BusySlots: t.BusySlots, Concurrency: t.Concurrency, Draining: t.Closing,
-		Finished: finished, BusyMs: busyMs, ScaleTargetMs: p.cfg.ScaleTarget.Milliseconds(),
+		Finished: finished, BusyMs: busyMs, ServiceUs: l.runner.Service(), ScaleTargetMs: p.cfg.ScaleTarget.Milliseconds(),
 		ScaleDownAfterMs: p.cfg.ScaleDownAfter.Milliseconds(), StartedAt: p.started, LastHeartbeat: wire.Now(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,8 +43,8 @@ type Delivery struct {
 type Taker interface {
 	// Free is how many more tasks can be taken now.
 	Free() int
-	// Take takes a delivery, or hands it back.
-	Take(d Delivery)
+	// Take takes a delivery, or hands it back: how many tasks are in it, 0 where it is none.
+	Take(d Delivery) (tasks int)
 }
 
 // Gate says which lanes may be asked: those of limits only as far as there are permits. Its
@@ -102,6 +103,27 @@ type lane struct {
 	// was empty until then. Both are guarded by the loop's lock.
 	armed   *pull
 	expired bool
+	// tasks is how many lie in a message of this lane, as far as the last ones tell; 0 before
+	// any came. A parcel brings more than its taker has slots for, so of many only few are asked for.
+	tasks atomic.Int32
+}
+
+// messages is how many of them to ask for, to get so many tasks.
+func (ln *lane) messages(tasks int) int {
+	each := int(ln.tasks.Load())
+	if each == 0 {
+		return 1 // to learn it
+	}
+	return (tasks + each - 1) / each
+}
+
+// brought notes how many tasks lay in a message. It is called by one goroutine at a time, or
+// what gets lost is learned from the next message.
+func (ln *lane) brought(tasks int) {
+	if tasks > 0 {
+		before := ln.tasks.Load()
+		ln.tasks.Store(max(int32(min(tasks, wire.MaxParcel)), before-(before+7)/8))
+	}
 }
 
 const (
@@ -208,11 +230,14 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 		return false, false
 	}
 	if l.credit >= lowShare && time.Now().After(l.lowAt) {
+		tasks, top := l.takeLow(ctx)
+		if tasks > 0 && !top {
+			l.credit -= lowShare * tasks
+			return true, false
+		}
 		l.credit = 0
-		if got, top := l.takeLow(ctx); got {
-			if top {
-				l.lowAt = time.Now().Add(lowPause)
-			}
+		if tasks > 0 {
+			l.lowAt = time.Now().Add(lowPause)
 			return true, false
 		}
 	}
@@ -227,7 +252,7 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 			if room <= 0 {
 				continue
 			}
-			got, bad := l.pull(ctx, ln, room)
+			got, bad := l.pull(ctx, ln, ln.messages(room))
 			l.credit += got
 			if bad {
 				return false, true
@@ -242,9 +267,9 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 	return false, false
 }
 
-// takeLow takes one task from the lowest lane that holds any; top says that this is the
-// highest of all, so that nobody was overtaken.
-func (l *Loop) takeLow(ctx context.Context) (got, top bool) {
+// takeLow takes one message from the lowest lane that holds any: how many tasks are in it; top
+// says that this is the highest of all, so that nobody was overtaken.
+func (l *Loop) takeLow(ctx context.Context) (tasks int, top bool) {
 	for p, row := range slices.Backward(l.lanes) {
 		for i := range row {
 			ln := row[(i+l.turn)%len(row)]
@@ -252,11 +277,11 @@ func (l *Loop) takeLow(ctx context.Context) (got, top bool) {
 				continue
 			}
 			if n, _ := l.pull(ctx, ln, 1); n > 0 {
-				return true, p == 0
+				return n, p == 0
 			}
 		}
 	}
-	return false, false
+	return 0, false
 }
 
 func (l *Loop) repair(ctx context.Context) {

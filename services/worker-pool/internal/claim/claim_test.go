@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -50,16 +51,17 @@ func (k *taker) Free() int {
 	return k.free
 }
 
-func (k *taker) Take(d claim.Delivery) {
+func (k *taker) Take(d claim.Delivery) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.free == 0 {
 		_ = k.nc.Publish(d.Reply, []byte("-NAK"))
-		return
+		return 0
 	}
 	k.free--
 	k.taken[d.Seq]++
 	_ = k.nc.Publish(d.Reply, []byte("+ACK"))
+	return 1
 }
 
 func (k *taker) set(free int) {
@@ -223,4 +225,121 @@ type late struct{ w io.Writer }
 func (l late) Write(b []byte) (int, error) {
 	<-time.After(latency)
 	return l.w.Write(b)
+}
+
+// counter has one slot, and takes parcels: the body of a message says how many tasks are in it.
+type counter struct {
+	nc *nats.Conn
+
+	mu    sync.Mutex
+	tasks []int // of each message in the order they came; those of the low lane negative
+}
+
+func (k *counter) Free() int { return 1 }
+
+func (k *counter) Take(d claim.Delivery) int {
+	n, err := strconv.Atoi(string(d.Data))
+	if err != nil {
+		return 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	low := d.Header.Get("Low") != ""
+	if low {
+		k.tasks = append(k.tasks, -n)
+	} else {
+		k.tasks = append(k.tasks, n)
+	}
+	_ = k.nc.Publish(d.Reply, []byte("+ACK"))
+	return n
+}
+
+// The lowest lane has one task in twenty, however many lie in one of its messages.
+func TestTheShareOfTheLowestLaneCountsTasks(t *testing.T) {
+	t.Parallel()
+	const high, parcel, parcels = 700, 8, 5
+	s := natstest.Start(t)
+	js := s.JS(t)
+	require.NoError(t, topology.Ensure(t.Context(), js, topology.Options{}))
+	require.NoError(t, topology.EnsureLanes(t.Context(), js, "default", time.Minute, false))
+	put := func(p wire.Priority, body string) {
+		m := nats.NewMsg(wire.ReadySubject("default", p, "any"))
+		m.Data = []byte(body)
+		if p == wire.PriorityLow {
+			m.Header.Set("Low", "1")
+		}
+		_, err := js.PublishMsgAsync(m)
+		require.NoError(t, err)
+	}
+	for range parcels {
+		put(wire.PriorityLow, strconv.Itoa(parcel))
+	}
+	for range high {
+		put(wire.PriorityHigh, "1")
+	}
+	<-js.PublishAsyncComplete()
+	k := &counter{nc: js.Conn()}
+	l, err := claim.New(claim.Config{
+		JS: js, Queues: []string{"default"}, Lease: time.Minute, Taker: k, Gate: open{}, Log: obs.NewTestLogger(t.Output()),
+		Repair: func(context.Context) error { return nil },
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { l.Run(ctx) })
+	natstest.Eventually(t, func() error {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if len(k.tasks) < high+parcels {
+			return fmt.Errorf("%d messages", len(k.tasks))
+		}
+		return nil
+	})
+	cancel()
+	wg.Wait()
+	l.Close(context.Background())
+	since, lows := 0, 0
+	for _, n := range k.tasks {
+		switch {
+		case n > 0:
+			since++
+			continue
+		case lows == 0:
+			require.GreaterOrEqual(t, since, 19)
+		case since < parcel*19: // less only once nothing higher is left
+			require.Equal(t, high, highIn(k.tasks, lows), "%d tasks after parcel %d", since, lows)
+		}
+		lows++
+		since = 0
+	}
+	require.GreaterOrEqual(t, lowsBefore(k.tasks, high), 3, "and it has its share: %v", k.tasks)
+}
+
+// highIn counts the higher tasks before the n-th parcel of the low lane, counted from 0.
+func highIn(tasks []int, n int) (count int) {
+	for _, one := range tasks {
+		switch {
+		case one > 0:
+			count++
+		case n == 0:
+			return count
+		default:
+			n--
+		}
+	}
+	return count
+}
+
+// lowsBefore counts the parcels of the low lane before the n-th higher task.
+func lowsBefore(tasks []int, n int) (count int) {
+	for _, one := range tasks {
+		if one > 0 {
+			if n--; n == 0 {
+				break
+			}
+			continue
+		}
+		count++
+	}
+	return count
 }

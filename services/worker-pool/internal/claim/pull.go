@@ -22,8 +22,8 @@ type pull struct {
 	want     int
 	standing bool
 
-	// Guarded by the inbox's lock.
-	got int
+	// Guarded by the inbox's lock: messages that have come, and the tasks in them.
+	got, tasks int
 	// bad: the lane is not there, or did not answer.
 	bad  bool
 	done chan struct{} // closed when over
@@ -103,7 +103,13 @@ func (b *inbox) receive(m *nats.Msg) {
 		}
 	}
 	b.mu.Unlock()
-	b.l.cfg.Taker.Take(d)
+	tasks := b.l.cfg.Taker.Take(d)
+	if p != nil {
+		p.lane.brought(tasks)
+		b.mu.Lock()
+		p.tasks += max(tasks, 1)
+		b.mu.Unlock()
+	}
 	if full {
 		b.over(p, false)
 	}
@@ -134,7 +140,8 @@ func (b *inbox) status(name, status string) {
 	}
 }
 
-// pull asks a lane for what it has now, up to n, and waits until that has been taken.
+// pull asks a lane for what it has now, up to n messages, and waits until that has been taken:
+// how many tasks were in them.
 func (l *Loop) pull(ctx context.Context, ln *lane, n int) (got int, bad bool) {
 	b := l.inbox
 	p, err := b.ask(ln, n, 0)
@@ -152,7 +159,7 @@ func (l *Loop) pull(ctx context.Context, ln *lane, n int) (got int, bad bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return p.got, bad || p.bad
+	return p.tasks, bad || p.bad
 }
 
 func (l *Loop) replaceInbox() {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/fleet"
-	"github.com/batuta-tasks/batuta/services/worker-pool/internal/lease"
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/permits"
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
@@ -34,13 +33,24 @@ const (
 	stopLease    stop = "lease"
 )
 
-// attempt is one lane message held by this process. Its fields are guarded by the runner's
+// hold is the lease of a lane message, or a task's part in that of a parcel.
+type hold interface {
+	Valid() bool
+	Renew(reply string, from time.Time) bool
+	Ack(done func())
+	Nak(delay time.Duration)
+	Drop() bool
+}
+
+// attempt is one task of a lane message held by this process. Its fields are guarded by the runner's
 // lock, but for those that never change.
 type attempt struct {
 	r    *Runner
 	env  *wire.Envelope
 	seq  uint64
-	hold *lease.Hold
+	hold hold
+	// inParcel: the message has other tasks too.
+	inParcel bool
 	// since is when the pull was sent that brought it.
 	since time.Time
 
@@ -173,7 +183,12 @@ func (r *Runner) done(a *attempt) {
 const handBackDelay = 100 * time.Millisecond
 
 // handBack returns the message of an attempt that has no slot, if it still is in that phase.
+// A task of a parcel goes by itself, by way of the scheduler: the others may run on.
 func (r *Runner) handBack(a *attempt, in phase, delay time.Duration) {
+	if a.inParcel && r.ctx.Err() == nil {
+		r.move(a, in)
+		return
+	}
 	r.mu.Lock()
 	if a.phase != in {
 		r.mu.Unlock()

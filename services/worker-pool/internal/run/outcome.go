@@ -83,8 +83,10 @@ func (r *Runner) yieldedLate(a *attempt) {
 }
 
 func (r *Runner) count(a *attempt) {
+	took := time.Since(a.sentAt)
 	r.finished.Add(1)
-	r.busyMs.Add(time.Since(a.sentAt).Milliseconds())
+	r.busyUs.Add(took.Microseconds())
+	r.service.add(a.env.Task.Type, took)
 }
 
 func overTime(a *attempt, why stop) failure {

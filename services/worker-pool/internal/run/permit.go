@@ -28,7 +28,7 @@ func (r *Runner) askPermits(a *attempt, limits []*permits.Limit, fromLimited boo
 		case h != nil:
 			r.permitted(a, h)
 		case typed && !fromLimited:
-			r.move(a)
+			r.move(a, checking)
 		default:
 			r.handBack(a, checking, 0)
 		}
@@ -55,11 +55,12 @@ func (r *Runner) releasePermits(a *attempt) {
 	a.permits = nil
 }
 
-// move asks the scheduler to put a task into the lane of its type: it lay in a common lane
-// when the limit was set, and would stand in the way of others there.
-func (r *Runner) move(a *attempt) {
+// move asks the scheduler to put a task, if it still is in that phase, into the lane where it
+// belongs, in a message of its own: it lay in a common lane when a limit was set, and would
+// stand in the way of others there, or in a parcel whose other tasks stay here.
+func (r *Runner) move(a *attempt, in phase) {
 	r.mu.Lock()
-	if a.phase != checking {
+	if a.phase != in {
 		r.mu.Unlock()
 		return
 	}
@@ -71,7 +72,7 @@ func (r *Runner) move(a *attempt) {
 	m.Data = a.env.Encode()
 	r.spawn(func() {
 		if _, err := r.cfg.Pub.Publish(r.ctx, m); err != nil {
-			r.cfg.Log.Warn("a task is not moved to the lane of its type yet", obs.KeyTaskID, a.env.ID, obs.Err(err))
+			r.cfg.Log.Warn("a task is not moved to another lane message yet", obs.KeyTaskID, a.env.ID, obs.Err(err))
 			a.hold.Drop()
 			r.done(a)
 			return

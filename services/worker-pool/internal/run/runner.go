@@ -46,6 +46,12 @@ type Config struct {
 	Instance    string
 	MaxCrashes  int
 	CancelGrace time.Duration
+	// ParcelTrust is how old a parcel may be whose tasks run without a look at their records; 0
+	// is 15 s, within which a cancel is remembered.
+	ParcelTrust time.Duration
+	// ParcelWait is how long a task of a parcel may wait for a slot, where it should need a
+	// millisecond, before it is given to others by itself; 0 is 250 ms.
+	ParcelWait time.Duration
 	// TempDir is where payloads lie that are too long for a line.
 	TempDir string
 	// Wake says that the lanes can be asked again.
@@ -58,15 +64,18 @@ type Runner struct {
 	cfg    Config
 	fleet  *fleet.Fleet
 	checks *natsx.Gather[string, *wire.Record]
+	begun  time.Time
 	ctx    context.Context //nolint:containedctx // the life of what is done in the background
 	cancel context.CancelFunc
 	bg     sync.WaitGroup
 
 	finished atomic.Int64
-	busyMs   atomic.Int64
+	busyUs   atomic.Int64
+	service  service
 
 	mu       sync.Mutex
-	held     map[string]*attempt // by task
+	held     map[string]*attempt      // by task
+	parcels  map[uint64]*lease.Parcel // by lane sequence
 	waiting  []*attempt
 	unplaced int // taken, without a slot yet
 	ending   int
@@ -77,10 +86,12 @@ type Runner struct {
 	// known nothing is claimed.
 	epoch      time.Time
 	epochKnown bool
-	cancelled  map[string]mark
-	absent     map[string]time.Time  // workers without a key, by when that was seen first
-	suspects   map[string]*suspects  // by the worker that died
-	risky      map[*attempt]struct{} // with a worker, and may kill this process
+	// behind is by how much this machine's clock is behind the server's, as far as known.
+	behind    time.Duration
+	cancelled map[string]mark
+	absent    map[string]time.Time  // workers without a key, by when that was seen first
+	suspects  map[string]*suspects  // by the worker that died
+	risky     map[*attempt]struct{} // with a worker, and may kill this process
 }
 
 // mark remembers a cancel.
@@ -100,8 +111,14 @@ const (
 
 // New makes a runner; SetFleet comes before its first use.
 func New(cfg Config) *Runner {
+	if cfg.ParcelTrust == 0 {
+		cfg.ParcelTrust = rememberCancels / 4
+	}
+	if cfg.ParcelWait == 0 {
+		cfg.ParcelWait = 250 * time.Millisecond
+	}
 	r := &Runner{
-		cfg: cfg, held: map[string]*attempt{}, empty: make(chan struct{}), cancelled: map[string]mark{}, absent: map[string]time.Time{},
+		cfg: cfg, begun: time.Now(), held: map[string]*attempt{}, empty: make(chan struct{}), cancelled: map[string]mark{}, parcels: map[uint64]*lease.Parcel{}, absent: map[string]time.Time{},
 		suspects: map[string]*suspects{}, risky: map[*attempt]struct{}{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -169,17 +186,25 @@ func (r *Runner) free() int {
 }
 
 // Take implements claim.Taker.
-func (r *Runner) Take(d claim.Delivery) {
+func (r *Runner) Take(d claim.Delivery) int {
 	if time.Since(d.Since) >= r.cfg.Keeper.Lease() {
 		r.cfg.Keeper.NakMessage(d.Reply, 0) // we were stopped meanwhile: somebody else may have it
-		return
+		return 0
 	}
-	env, err := wire.DecodeEnvelope(d.Data)
+	members, err := wire.DecodeLaneMessage(d.Data)
 	if err != nil {
 		r.cfg.Log.Error("a lane message that nobody can run is removed", obs.KeySeq, d.Seq, obs.Err(err))
 		r.cfg.Keeper.Term(d.Reply)
-		return
+		return 0
 	}
+	if len(members) > 1 {
+		return r.takeParcel(d, members)
+	}
+	r.take(d, members[0])
+	return 1
+}
+
+func (r *Runner) take(d claim.Delivery, env *wire.Envelope) {
 	r.mu.Lock()
 	if old := r.held[env.ID]; old != nil {
 		known := old.seq == d.Seq && old.hold.Renew(d.Reply, d.Since)
@@ -246,10 +271,15 @@ func (r *Runner) placeWaiting() (begun []*attempt) {
 	if len(r.waiting) == 0 {
 		return nil
 	}
+	free := r.fleet.FreeSlots()
 	for _, last := range []bool{false, true} { // who has to run alone comes after the others
 		for _, a := range r.waiting {
-			if r.lastChance(a) == last && r.place(a) {
+			if free <= 0 && a.suspects == nil || r.lastChance(a) != last {
+				continue
+			}
+			if r.place(a) {
 				begun = append(begun, a)
+				free--
 			}
 		}
 	}
@@ -301,8 +331,17 @@ func (r *Runner) sweep() {
 	r.mu.Lock()
 	var late []*attempt
 	for _, a := range r.waiting {
-		if now.Sub(a.waitSince) >= r.cfg.Keeper.Lease() || r.draining {
+		patience := r.cfg.Keeper.Lease()
+		if a.inParcel && a.suspects == nil {
+			patience = min(patience, r.cfg.ParcelWait)
+		}
+		if now.Sub(a.waitSince) >= patience || r.draining {
 			late = append(late, a)
+		}
+	}
+	for seq, p := range r.parcels {
+		if p.Over() {
+			delete(r.parcels, seq)
 		}
 	}
 	for id, m := range r.cancelled {
@@ -317,7 +356,9 @@ func (r *Runner) sweep() {
 }
 
 // Figures are the tasks finished here and the milliseconds spent in them.
-func (r *Runner) Figures() (finished, busyMs int64) { return r.finished.Load(), r.busyMs.Load() }
+func (r *Runner) Figures() (finished, busyMs int64) {
+	return r.finished.Load(), r.busyUs.Load() / 1000
+}
 
 // Drain takes nothing more and hands back what has no slot. Empty is closed when nothing is
 // held any more.
