@@ -32,10 +32,10 @@ func (b *bench) put(bucket, key string, v any) {
 	})
 }
 
-// get reads a key; nil where there is none.
-func (b *bench) get(bucket, key string, v any) error {
+// living reads a key of the bucket of the living.
+func (b *bench) living(key string, v any) error {
 	b.t.Helper()
-	kv, err := b.js.KeyValue(b.t.Context(), bucket)
+	kv, err := b.js.KeyValue(b.t.Context(), wire.BucketWorkers)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func TestPoolsAreSizedByTheirBacklog(t *testing.T) {
 	b.submit(group(100, `{"type":"a"}`))
 	natstest.Eventually(t, func() error {
 		var d wire.Desired
-		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+		if err := b.living(wire.DesiredKey("p"), &d); err != nil {
 			return err
 		}
 		if d.Desired != 8 || d.Max != 8 || d.Instances["a"] != 4 || d.Instances["b"] != 4 || d.Reason == "" {
@@ -74,7 +74,7 @@ func TestPoolsAreSizedByTheirBacklog(t *testing.T) {
 	b.put(wire.BucketSettings, wire.PoolSettingsKey("p"), wire.PoolSettings{Max: new(3), Paused: true})
 	natstest.Eventually(t, func() error {
 		var d wire.Desired
-		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+		if err := b.living(wire.DesiredKey("p"), &d); err != nil {
 			return err
 		}
 		if d.Desired != 3 || !d.Paused {
@@ -249,7 +249,7 @@ func TestHeartbeatsAndTicksComeBackAfterARestart(t *testing.T) {
 	b.put(wire.BucketWorkers, wire.InstanceKey("p", "a"), wire.Instance{Pool: "p", Instance: "a", Queues: []string{"default"}, Min: 2, Max: 4})
 	natstest.Eventually(t, func() error {
 		var d wire.Desired
-		if err := b.get(wire.BucketWorkers, wire.DesiredKey("p"), &d); err != nil {
+		if err := b.living(wire.DesiredKey("p"), &d); err != nil {
 			return err
 		}
 		if d.Desired != 2 {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/batuta-tasks/batuta/shared/natsx"
@@ -21,6 +22,7 @@ type Core struct {
 	Events  *natsx.Events
 	Records *natsx.Records
 	Limits  *Limits
+	Service *Service
 	Lanes   *Lanes
 	Later   *Later
 	Rejects *Rejects
@@ -60,6 +62,9 @@ func Open(ctx context.Context, js jetstream.JetStream, lease time.Duration, log 
 	if c.Limits, err = newLimits(c); err != nil {
 		return nil, err
 	}
+	if c.Service, err = newService(js.Conn()); err != nil {
+		return nil, err
+	}
 	c.Lanes = newLanes(c)
 	c.Later = newLater(c)
 	c.Rejects = newRejects(c)
@@ -76,7 +81,9 @@ func (c *Core) Close(ctx context.Context) {
 	c.Lanes.gather.Close(ctx)
 	c.Events.Close(ctx)
 	c.Records.Close()
-	_ = c.Limits.sub.Unsubscribe() // or the connection is gone
+	for _, sub := range []*nats.Subscription{c.Limits.sub, c.Service.sub} {
+		_ = sub.Unsubscribe() // or the connection is gone
+	}
 }
 
 // Submitted is how far the shared consumer of submissions has got: every sequence up to

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,6 +35,9 @@ type Run struct {
 	Check bool
 	// From is the lane sequence that the task had before it was moved; 0 otherwise.
 	From uint64
+	// Pack lets the task share its lane message with others. Only what nobody can have
+	// dispatched before may: a parcel is not known to the lanes by the ids of its tasks.
+	Pack bool
 }
 
 type laneItem struct {
@@ -41,8 +45,16 @@ type laneItem struct {
 	body []byte
 	to   wire.Lane
 	lane string
-	done func(error)
+	// pack says that it may go into a parcel, cost how long it occupies its taker there.
+	pack bool
+	cost time.Duration
+	// i is its place among those it was handed in with, as done is told.
+	i    int
+	done func(i int, err error)
 }
+
+// maxItems bounds one write: a few atomic batches, or one of parcels.
+const maxItems = 2 * natsx.MaxBatch
 
 // Lanes writes lane messages, gathered, and tells their sequences to the recorder.
 type Lanes struct {
@@ -55,7 +67,7 @@ type Lanes struct {
 
 func newLanes(c *Core) *Lanes {
 	l := &Lanes{core: c, known: map[string]bool{}}
-	l.gather = natsx.NewGather(natsx.MaxBatch, natsx.MaxBatchBytes, func(it laneItem) int { return len(it.body) + 200 }, l.write)
+	l.gather = natsx.NewGather(maxItems, natsx.MaxBatchBytes, func(it laneItem) int { return len(it.body) + 200 }, l.write)
 	return l
 }
 
@@ -135,15 +147,21 @@ func (l *Lanes) paused(ctx context.Context, queue string) (bool, error) {
 // block, and gets nil once the lane message and the event that tells its sequence are stored.
 func (l *Lanes) Go(done func(i int, err error), runs ...Run) {
 	items := make([]laneItem, len(runs))
+	var costs map[string]time.Duration
+	if len(runs) > 0 && runs[0].Pack {
+		costs = l.core.Service.costs()
+	}
 	for i, r := range runs {
-		to := l.core.Limits.Lane(&r.Env.Task)
-		items[i] = laneItem{
-			Run: r, body: r.Env.Encode(), to: to, lane: to.Consumer(), done: func(err error) { done(i, err) },
+		to, limited := l.core.Limits.Lane(&r.Env.Task)
+		it := laneItem{Run: r, body: r.Env.Encode(), to: to, lane: to.Consumer(), i: i, done: done}
+		if cost, short := costs[r.Env.Task.Type]; short && !limited {
+			it.pack, it.cost = r.packs(), cost
 		}
+		items[i] = it
 	}
 	l.gather.Go(func(i int, failed, err error) {
 		if err = errors.Join(err, failed); err != nil {
-			items[i].done(err)
+			done(i, err)
 		}
 	}, items...)
 }
@@ -169,6 +187,12 @@ func (l *Lanes) Do(ctx context.Context, runs ...Run) error {
 	return first
 }
 
+// packs tells whether a task may share its lane message. One with a deadline has a reminder
+// that takes the message back, and a payload elsewhere takes long to fetch.
+func (r *Run) packs() bool {
+	return r.Pack && !r.Check && r.From == 0 && r.Env.Attempt == 1 && r.Env.Round == 0 && r.Env.Task.Deadline == 0 && r.Env.PayloadObject == ""
+}
+
 // write stores a gathered run of lane messages. What it returns per item is the server's
 // final refusal of that one; the others' outcome goes to their done functions.
 func (l *Lanes) write(ctx context.Context, items []laneItem) ([]error, error) {
@@ -180,37 +204,74 @@ func (l *Lanes) write(ctx context.Context, items []laneItem) ([]error, error) {
 	// keeps the order of submission.
 	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(items[a].lane, items[b].lane) })
 	sorted := make([]laneItem, len(items))
-	msgs := make([]*nats.Msg, len(items))
 	for i, at := range order {
 		sorted[i] = items[at]
-		msgs[i] = laneMessage(&sorted[i])
+	}
+	parcels := pack(sorted)
+	msgs := make([]*nats.Msg, len(parcels))
+	for i, p := range parcels {
+		msgs[i] = p.message()
 	}
 	seqs, failed, err := l.store(ctx, msgs)
 	if err != nil {
 		return nil, err
 	}
 	results := make([]error, len(items))
-	for i, at := range order {
-		results[at] = failed[i]
+	next := 0
+	for i, p := range parcels {
+		for range p {
+			results[order[next]] = failed[i]
+			next++
+		}
 	}
 	if l.core.Dispatched != nil {
 		l.core.Dispatched(len(items))
 	}
-	l.tell(sorted, seqs, failed)
+	l.tell(parcels, seqs, failed)
 	return results, nil
 }
 
-func laneMessage(it *laneItem) *nats.Msg {
-	m := nats.NewMsg(it.to.Subject(it.Env.Task.Type))
-	id := it.Env.MsgID()
-	if it.From > 0 { // the id so far may still be known to the lanes
-		id += ".from." + strconv.FormatUint(it.From, 10)
+// parcel is what one lane message holds: most often a single task.
+type parcel []laneItem
+
+// pack splits items, which stand by lane, into lane messages.
+func pack(items []laneItem) []parcel {
+	out := make([]parcel, 0, len(items))
+	for from := 0; from < len(items); {
+		to := from + 1
+		bytes, cost := len(items[from].body), items[from].cost
+		for to < len(items) && to-from < wire.MaxParcel && items[from].pack && items[to].pack && items[to].lane == items[from].lane {
+			bytes, cost = bytes+len(items[to].body), cost+items[to].cost
+			if bytes > wire.MaxParcelBytes || cost > parcelTime {
+				break
+			}
+			to++
+		}
+		out = append(out, items[from:to])
+		from = to
+	}
+	return out
+}
+
+func (p parcel) message() *nats.Msg {
+	first := &p[0]
+	m := nats.NewMsg(first.to.Subject(first.Env.Task.Type))
+	id := first.Env.MsgID()
+	if first.From > 0 { // the id so far may still be known to the lanes
+		id += ".from." + strconv.FormatUint(first.From, 10)
+	}
+	bodies := make([][]byte, len(p))
+	for i := range p {
+		bodies[i] = p[i].body
+	}
+	if len(p) > 1 {
+		id += ".parcel." + strconv.Itoa(len(p))
 	}
 	m.Header.Set(wire.HeaderMsgID, id)
-	if it.Check {
+	if first.Check {
 		m.Header.Set(wire.HeaderCheck, "1")
 	}
-	m.Data = it.body
+	m.Data = wire.EncodeParcel(bodies...)
 	return m
 }
 
@@ -235,37 +296,49 @@ func (l *Lanes) store(ctx context.Context, msgs []*nats.Msg) (seqs []uint64, fai
 }
 
 // tell publishes one event for each run of consecutive sequences in one lane.
-func (l *Lanes) tell(items []laneItem, seqs []uint64, failed []error) {
-	for from := 0; from < len(items); {
+func (l *Lanes) tell(parcels []parcel, seqs []uint64, failed []error) {
+	for from := 0; from < len(parcels); {
 		if failed[from] != nil {
 			from++
 			continue
 		}
-		to := from + 1
-		for to < len(items) && to-from < maxIDs && failed[to] == nil && items[to].lane == items[from].lane && seqs[to] == seqs[to-1]+1 {
+		to, ids := from+1, len(parcels[from])
+		for to < len(parcels) && ids+len(parcels[to]) <= maxIDs && failed[to] == nil &&
+			parcels[to][0].lane == parcels[from][0].lane && seqs[to] == seqs[to-1]+1 {
+			ids += len(parcels[to])
 			to++
 		}
-		run := items[from:to]
+		run := parcels[from:to]
 		l.core.Events.PublishAsync(func(err error) {
-			for i := range run {
-				run[i].done(err)
+			for _, p := range run {
+				for i := range p {
+					p[i].done(p[i].i, err)
+				}
 			}
-		}, dispatched(run, seqs[from]))
+		}, dispatched(run, ids, seqs[from]))
 		from = to
 	}
 }
 
-func dispatched(run []laneItem, first uint64) wire.Event {
-	d := wire.EventData{Lane: run[0].lane, First: first, IDs: make([]string, len(run))}
+func dispatched(run []parcel, ids int, first uint64) wire.Event {
+	d := wire.EventData{Lane: run[0][0].lane, First: first, IDs: make([]string, 0, ids)}
 	plain := true
-	for i := range run {
-		d.IDs[i] = run[i].Env.ID
-		plain = plain && run[i].Env.Attempt == 1 && run[i].Env.Round == 0
+	for _, p := range run {
+		for i := range p {
+			d.IDs = append(d.IDs, p[i].Env.ID)
+			plain = plain && p[i].Env.Attempt == 1 && p[i].Env.Round == 0
+		}
+	}
+	if len(run) < ids {
+		for _, p := range run {
+			d.Sizes = append(d.Sizes, len(p))
+		}
 	}
 	if !plain {
-		d.Attempts, d.Rounds = make([]int, len(run)), make([]int, len(run))
-		for i := range run {
-			d.Attempts[i], d.Rounds[i] = run[i].Env.Attempt, run[i].Env.Round
+		for _, p := range run {
+			for i := range p {
+				d.Attempts, d.Rounds = append(d.Attempts, p[i].Env.Attempt), append(d.Rounds, p[i].Env.Round)
+			}
 		}
 	}
 	return wire.NewEvent(wire.Event{Event: wire.EventDispatched, Data: d})

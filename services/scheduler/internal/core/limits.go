@@ -14,25 +14,27 @@ import (
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
-// Limits knows which types have lanes of their own, without a read for each task: the
+// Limits knows which types and queues are limited, and so have lanes of their own or no
+// parcels, without a read for each task: the
 // server repeats each ledger as it is stored. What it misses for a moment does no harm; a
 // pool that finds a limited task in a common lane has it moved.
 type Limits struct {
 	core *Core
 	sub  *nats.Subscription
 
-	mu    sync.Mutex
-	typed map[[2]string]standing
+	mu sync.Mutex
+	// known limits by queue and type; those of whole queues under an empty type.
+	known map[[2]string]standing
 }
 
-// standing is whether a type is limited, by the ledger with a sequence.
+// standing is whether a type or queue is limited, by the ledger with a sequence.
 type standing struct {
 	seq     uint64
 	limited bool
 }
 
 func newLimits(c *Core) (*Limits, error) {
-	l := &Limits{core: c, typed: map[[2]string]standing{}}
+	l := &Limits{core: c, known: map[[2]string]standing{}}
 	var err error
 	l.sub, err = c.JS.Conn().Subscribe(wire.SubjectPermitsAll, l.hear)
 	if err != nil {
@@ -53,13 +55,10 @@ func (l *Limits) hear(m *nats.Msg) {
 }
 
 func (l *Limits) note(queue, taskType string, s standing) {
-	if taskType == "" {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at := [2]string{queue, taskType}; s.seq > l.typed[at].seq {
-		l.typed[at] = s
+	if at := [2]string{queue, taskType}; s.seq > l.known[at].seq {
+		l.known[at] = s
 	}
 }
 
@@ -75,15 +74,19 @@ func (l *Limits) Load(ctx context.Context) error {
 	return nil
 }
 
-// Lane is where a task belongs now.
-func (l *Limits) Lane(t *wire.Compact) wire.Lane {
-	lane := wire.Lane{Queue: t.Queue, Priority: t.Priority}
+// Lane is where a task belongs now, and whether a limit is on it.
+func (l *Limits) Lane(t *wire.Compact) (lane wire.Lane, limited bool) {
+	lane = wire.Lane{Queue: t.Queue, Priority: t.Priority}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.typed) > 0 && l.typed[[2]string{t.Queue, t.Type}].limited {
-		lane.Type = t.Type
+	if len(l.known) == 0 {
+		return lane, false
 	}
-	return lane
+	if l.known[[2]string{t.Queue, t.Type}].limited {
+		lane.Type = t.Type
+		return lane, true
+	}
+	return lane, l.known[[2]string{t.Queue, ""}].limited
 }
 
 // Ledger is one limit's ledger and where it stands.

@@ -11,23 +11,29 @@ import (
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
-// LaneMessage reads the lane message of a task; nil where that sequence holds none of it.
-func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (*wire.Envelope, error) {
+// LaneMessage reads the lane message of a task: its envelope, and whether others share the
+// message. Nil where that sequence holds none of it.
+func (c *Core) LaneMessage(ctx context.Context, id string, seq uint64) (env *wire.Envelope, shared bool, err error) {
 	if seq == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	m, err := c.laneMessage(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read lane message %d: %w", seq, err)
+		return nil, false, fmt.Errorf("read lane message %d: %w", seq, err)
 	}
-	env, err := wire.DecodeEnvelope(m.Data)
-	if err != nil || env.ID != id {
-		return nil, nil //nolint:nilerr // what nobody can read is not this task's message
+	members, err := wire.DecodeLaneMessage(m.Data)
+	if err != nil {
+		return nil, false, nil //nolint:nilerr // what nobody can read is not this task's message
 	}
-	return env, nil
+	for _, env := range members {
+		if env.ID == id {
+			return env, len(members) > 1, nil
+		}
+	}
+	return nil, false, nil
 }
 
 // laneMessage asks the leader about what a replica, which may lag, does not find.
@@ -40,13 +46,14 @@ func (c *Core) laneMessage(ctx context.Context, seq uint64) (*jetstream.RawStrea
 }
 
 // Withdraw removes what would run an ended task: its lane message, its schedules and what
-// has fallen due. It may be repeated, and is safe while any of them is being delivered.
+// has fallen due. It may be repeated, and is safe while any of them is being delivered. A
+// parcel stays, for the sake of its other members: its taker leaves out those that have ended.
 func (c *Core) Withdraw(ctx context.Context, rec *wire.Record) error {
-	env, err := c.LaneMessage(ctx, rec.ID, rec.Meta.LaneSeq)
+	env, shared, err := c.LaneMessage(ctx, rec.ID, rec.Meta.LaneSeq)
 	if err != nil {
 		return err
 	}
-	if env != nil && env.Round == rec.Meta.Round {
+	if env != nil && !shared && env.Round == rec.Meta.Round {
 		if err := c.RemoveLaneMessage(ctx, rec.Meta.LaneSeq); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func TestALaneMessageThatAReplicaHasNotGotYetIsFound(t *testing.T) {
 	ack, err := js.Publish(ctx, wire.ReadySubject("default", wire.PriorityHigh, "sleep"), env.Encode())
 	require.NoError(t, err)
 
-	found, err := c.LaneMessage(ctx, "a", ack.Sequence)
+	found, _, err := c.LaneMessage(ctx, "a", ack.Sequence)
 	require.NoError(t, err)
 	require.NotNil(t, found)
 	require.Equal(t, "a", found.ID)

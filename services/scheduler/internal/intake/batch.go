@@ -10,9 +10,8 @@ type batch struct {
 	in  *Intake
 	all []*delivery
 
-	ready  []*task
-	later  []*task
-	events []wire.Event
+	ready []*task
+	later []*task
 }
 
 func (b *batch) add(t *task) {
@@ -22,7 +21,6 @@ func (b *batch) add(t *task) {
 		return
 	}
 	b.ready = append(b.ready, t)
-	b.events = append(b.events, t.submitted())
 }
 
 // send stores events and lane messages side by side: one after the other doubles the idle
@@ -32,12 +30,16 @@ func (b *batch) send() {
 		for _, t := range b.ready {
 			t.from.left.Add(2)
 		}
-		b.in.core.Events.PublishAsync(func(err error) {
+		var e wire.Event
+		b.in.core.Events.PublishEach(func(err error) {
 			for _, t := range b.ready {
 				t.from.done(err)
 			}
-		}, b.events...)
-		b.in.dispatch(b.ready)
+		}, len(b.ready), func(i int) *wire.Event {
+			e = b.ready[i].submitted()
+			return &e
+		})
+		b.in.dispatch(b.ready, true)
 	}
 	for _, t := range b.later {
 		t.from.left.Add(1)
@@ -53,11 +55,12 @@ func (b *batch) send() {
 	}
 }
 
-// dispatch hands tasks to their lanes; each of them must have been counted once.
-func (in *Intake) dispatch(tasks []*task) {
+// dispatch hands tasks to their lanes, those together that may be; each of them must have been
+// counted once.
+func (in *Intake) dispatch(tasks []*task, together bool) {
 	runs := make([]core.Run, len(tasks))
 	for i, t := range tasks {
-		runs[i] = core.Run{Env: t.env, Check: t.again}
+		runs[i] = core.Run{Env: t.env, Check: t.again, Pack: together}
 		in.deadline(t)
 	}
 	in.core.Lanes.Go(func(i int, err error) {

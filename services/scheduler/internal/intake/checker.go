@@ -121,6 +121,6 @@ func (c *checker) start(ctx context.Context, t *task, later bool) {
 		c.in.core.Later.Go(t.from.done, core.RunSchedule(t.env, t.scheduledFor))
 	default:
 		c.in.cfg.Accepted.Add(1)
-		c.in.dispatch([]*task{t})
+		c.in.dispatch([]*task{t}, false)
 	}
 }

@@ -221,7 +221,7 @@ func unchanged(a, b *wire.Record) bool {
 
 // isThere tells whether a message is stored that runs the task, or will.
 func (t *Tick) isThere(ctx context.Context, rec *wire.Record) (bool, error) {
-	env, err := t.core.LaneMessage(ctx, rec.ID, rec.Meta.LaneSeq)
+	env, _, err := t.core.LaneMessage(ctx, rec.ID, rec.Meta.LaneSeq)
 	if err != nil || env != nil && env.Round == rec.Meta.Round {
 		return err == nil, err
 	}

@@ -174,3 +174,31 @@ func TestLimitsBoundWhatAPoolIsSizedFor(t *testing.T) {
 	require.Equal(t, map[string]int{"x_low=a": 0, "x_high=a": 2, "x_high=b": 8, "x_medium": 0, "y_medium": 9},
 		runnable(ledger("", wire.Limits{MaxConcurrent: new(10)}, 0), ledger("a", wire.Limits{MaxConcurrent: new(7)}, 2)))
 }
+
+// A parcel is one lane message with several tasks. How many wait is what the recorder has
+// counted, as far as the lanes allow for it: it may lag.
+func TestWhatWaitsIsCountedInTasks(t *testing.T) {
+	t.Parallel()
+	low := func(queue, taskType string, messages int) lane {
+		return lane{Lane: wire.Lane{Queue: queue, Priority: wire.PriorityLow, Type: taskType}, waiting: messages}
+	}
+	for name, c := range map[string]struct {
+		lanes   []lane
+		counted int64
+		want    []int
+	}{
+		"no parcels":                      {[]lane{low("q", "", 5)}, 5, []int{5}},
+		"parcels":                         {[]lane{low("q", "", 5)}, 300, []int{300}},
+		"the recorder lags, all is taken": {[]lane{low("q", "", 0)}, 300, []int{0}},
+		"the recorder lags, most is":      {[]lane{low("q", "", 1)}, 300, []int{64}},
+		"the recorder lags behind":        {[]lane{low("q", "", 5)}, 0, []int{5}},
+		"a limited type of the queue":     {[]lane{low("q", "", 5), low("q", "t", 100)}, 300, []int{200, 100}},
+		"another queue":                   {[]lane{low("other", "", 5)}, 300, []int{5}},
+	} {
+		got := inTasks(c.lanes, map[string]int64{"q/low": c.counted})
+		for i, want := range c.want {
+			require.Equal(t, want, got[i].waiting, name)
+		}
+		require.NotSame(t, &c.lanes[0], &got[0])
+	}
+}

@@ -70,6 +70,7 @@ func (t *Tick) sample(ctx context.Context, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	lanes = inTasks(lanes, s.Totals.Waiting)
 	for _, p := range wire.Priorities {
 		s.Waiting[p] = 0
 	}

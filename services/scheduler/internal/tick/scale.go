@@ -42,7 +42,7 @@ func (t *Tick) scale(ctx context.Context) error {
 	if len(instances) == 0 && len(state.Pools) == 0 {
 		return nil
 	}
-	lanes, err := t.lanes(ctx)
+	lanes, err := t.taskLanes(ctx)
 	if err != nil {
 		return err
 	}

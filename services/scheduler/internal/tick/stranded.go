@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,8 @@ import (
 const (
 	// strandedMost bounds the lane messages that one look for stranded ones reads.
 	strandedMost = 2000
+	// strandedTasks bounds the tasks in them.
+	strandedTasks = 10_000
 	// strandedAge is how old a lane message must be before it is looked at: what was
 	// acknowledged a moment ago is being removed.
 	strandedAge = 10 * time.Second
@@ -45,17 +48,23 @@ func (t *Tick) removeStranded(ctx context.Context) error {
 		return err
 	}
 	ids := make([]string, 0, len(found))
-	for _, env := range found {
-		ids = append(ids, env.ID)
+	for _, members := range found {
+		for _, env := range members {
+			ids = append(ids, env.ID)
+		}
 	}
 	recs, err := t.core.Records.Behind(ctx, ids...)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for seq, env := range found {
-		if rec := recs[env.ID]; rec != nil && runsNothing(env, rec) {
-			t.core.Log.Info("removing a lane message that runs nothing", "task_id", env.ID, "lane_seq", seq, "status", rec.Status)
+	for seq, members := range found {
+		runs := slices.ContainsFunc(members, func(env *wire.Envelope) bool {
+			rec := recs[env.ID]
+			return rec == nil || !runsNothing(env, rec)
+		})
+		if !runs {
+			t.core.Log.Info("removing a lane message that runs nothing", "task_id", members[0].ID, "tasks", len(members), "lane_seq", seq)
 			errs = append(errs, t.core.RemoveLaneMessage(ctx, seq))
 		}
 	}
@@ -84,17 +93,18 @@ func (t *Tick) moreThanLanesCount(ctx context.Context) (bool, error) {
 }
 
 // laneMessages reads the next stretch of lane messages that are old enough, by sequence.
-func (t *Tick) laneMessages(ctx context.Context) (map[uint64]*wire.Envelope, error) {
-	found := map[uint64]*wire.Envelope{}
-	for walked := 0; walked < strandedMost; {
+func (t *Tick) laneMessages(ctx context.Context) (map[uint64][]*wire.Envelope, error) {
+	found := map[uint64][]*wire.Envelope{}
+	for walked, tasks := 0, 0; walked < strandedMost && tasks < strandedTasks; {
 		young := false
 		n, err := t.batch(ctx, wire.StreamReady, wire.SubjectReadyAll, t.strand.from+1, func(m *jetstream.RawStreamMsg) {
 			t.strand.from = m.Sequence
 			if young = time.Since(m.Time) < strandedAge; young {
 				return
 			}
-			if env, err := wire.DecodeEnvelope(m.Data); err == nil {
-				found[m.Sequence] = env
+			if members, err := wire.DecodeLaneMessage(m.Data); err == nil {
+				found[m.Sequence] = members
+				tasks += len(members)
 			}
 		})
 		if err != nil {

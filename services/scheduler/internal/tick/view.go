@@ -16,8 +16,8 @@ import (
 // lane is how much lies in one lane.
 type lane struct {
 	wire.Lane
-	// waiting for a taker, and held by one; runnable is how many of those that wait limits
-	// would let run at once.
+	// waiting for a taker, and held by one: messages, or tasks after inTasks. Runnable is how
+	// many of those that wait limits would let run at once.
 	waiting, held, runnable int
 	paused                  bool
 }
@@ -69,6 +69,39 @@ func (t *Tick) lanes(ctx context.Context) ([]lane, error) {
 		return nil, fmt.Errorf("list the lanes: %w", err)
 	}
 	return out, nil
+}
+
+// taskLanes is lanes with the tasks that wait in them.
+func (t *Tick) taskLanes(ctx context.Context) ([]lane, error) {
+	lanes, err := t.lanes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var totals wire.Totals
+	if _, err := t.value(ctx, wire.BucketTasks, wire.KeyTotals, &totals); err != nil {
+		return nil, err
+	}
+	return inTasks(lanes, totals.Waiting), nil
+}
+
+// inTasks counts what waits in lanes by tasks: a parcel is one message with several. The
+// recorder knows how many wait in all, a moment late; the lanes know at once how many that are
+// at least, and at most.
+func inTasks(lanes []lane, waiting map[string]int64) []lane {
+	limited := map[string]int{} // what waits in the lanes of limited types, where there are no parcels
+	for _, l := range lanes {
+		if l.Type != "" {
+			limited[wire.WaitingKey(l.Queue, l.Priority)] += l.waiting
+		}
+	}
+	out := slices.Clone(lanes)
+	for i := range out {
+		if l := &out[i]; l.Type == "" {
+			key := wire.WaitingKey(l.Queue, l.Priority)
+			l.waiting = min(max(int(waiting[key])-limited[key], l.waiting), l.waiting*wire.MaxParcel)
+		}
+	}
+	return out
 }
 
 // values reads all keys of a bucket that match, decoded; what does not decode is left out.
