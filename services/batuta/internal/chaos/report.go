@@ -87,8 +87,8 @@ func (r *run) print(rep *Report) error {
 	line("seed %d, %d NATS server(s), %s under fault", rep.Seed, rep.Servers, rep.StressedFor.Round(time.Second))
 	line("tasks: %d accepted, %d more whose answer was lost; %d ended: %d completed, %d failed (%d of them by crashes), %d cancelled",
 		c.Accepted, c.Unasked, c.Ended, c.Completed, c.Failed, c.Crashed, c.Cancelled)
-	line("executions: %d by the ledger, %d tasks ran more than once at one attempt, %d executions began after their task's end; %d hand-outs",
-		c.Executions, c.Again, c.AfterEnd, c.HandOuts)
+	line("executions: %d by the ledger, %d tasks ran more than once at one attempt, %d executions began after their task's end; %d hand-outs, %d parcels of %d tasks",
+		c.Executions, c.Again, c.AfterEnd, c.HandOuts, c.Parcels, c.Packed)
 	line("late outcomes refused: %d; repairs by the audit: %d", c.Refused, c.Repairs)
 	line("priority: %d starts in quiet times compared with what waited, %d of them the lowest lane's share", c.Compared, c.Shares)
 	line("faults: %d, %d (%d %%) while %d or more tasks ran, %.0f tasks on average; %d found no victim", rep.Faults, rep.WhileBusy,

@@ -130,6 +130,12 @@ func (c *Checker) Message(seq uint64, body []byte) error {
 	}
 	c.first = false
 	for i := range events {
+		for _, size := range events[i].Data.Sizes {
+			if size > 1 {
+				c.count.Parcels++
+				c.count.Packed += size
+			}
+		}
 		for _, one := range wire.Split(&events[i]) {
 			c.event(&one, wire.Position{Seq: seq, Index: i})
 		}

@@ -229,6 +229,34 @@ func TestPriorities(t *testing.T) {
 	w.requireBroken("") // it may have been taken before the disturbance
 }
 
+// The lowest lane's share is a lane message, with all tasks of it.
+func TestTheShareMayBeAParcel(t *testing.T) {
+	t.Parallel()
+	for _, second := range []int{0, 1} { // whether another message follows at once
+		w := newWorld(t)
+		var order []*job
+		var high []*job
+		for range 90 {
+			high = append(high, w.submit(0, wire.PriorityHigh))
+		}
+		order = append(order, high[:20]...)
+		order = append(order, w.parcel(0, 8, wire.PriorityLow)...)
+		if second > 0 {
+			order = append(order, w.parcel(0, second, wire.PriorityLow)...)
+		}
+		order = append(order, high[20:]...)
+		for i, j := range order {
+			ms := 10_000 + 100*i
+			j.start(ms, 1, 1, "worker-1").complete(ms+10, 1, "worker-1")
+		}
+		if second == 0 {
+			require.Equal(t, 8, w.requireBroken("").Counts.Shares)
+			continue
+		}
+		w.requireBroken(order[28].id, check.RulePriority)
+	}
+}
+
 func TestRecoveryTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

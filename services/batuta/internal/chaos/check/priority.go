@@ -18,7 +18,8 @@ import (
 //     it itself, nor the NATS server were disturbed shortly before. What a pool had taken
 //     before a disturbance may start after it.
 //   - The lowest lane's guaranteed share, one in twenty, is no inversion: a start from the
-//     lowest lane that holds work, ten starts of that pool after the one before.
+//     lowest lane that holds work, ten starts of that pool after the one before. It is a lane
+//     message: of a parcel all tasks come.
 const shareStarts = 10
 
 // start is a task.started event.
@@ -37,6 +38,13 @@ type moment struct {
 	step int
 	id   string
 	pool string
+	lane uint64
+}
+
+// given is the lowest lane's share that a pool gave last: which lane message, and as which start.
+type given struct {
+	lane uint64
+	nth  int
 }
 
 func (c *Checker) priorities(r *Report) {
@@ -54,7 +62,7 @@ func (c *Checker) priorities(r *Report) {
 			if from, to := stored+margin, s.at-margin; from < to {
 				q = append(q, moment{at: from, rank: rank, step: 1, id: s.id}, moment{at: to, rank: rank, step: -1, id: s.id})
 			}
-			byQueue[h.queue] = append(q, moment{at: s.at, rank: rank, id: s.id, pool: s.pool})
+			byQueue[h.queue] = append(q, moment{at: s.at, rank: rank, id: s.id, pool: s.pool, lane: lane})
 			nth[s.id] = append(nth[s.id], sinceStart[s.pool])
 		}
 	}
@@ -96,7 +104,7 @@ func (c *Checker) sweep(r *Report, moments []moment, nth map[string][]int) {
 	for i := range waiting {
 		waiting[i] = map[string]bool{}
 	}
-	share := map[string]int{} // the start at which a pool last had its share
+	share := map[string]given{} // by pool
 	for _, m := range moments {
 		switch {
 		case m.step > 0:
@@ -111,8 +119,8 @@ func (c *Checker) sweep(r *Report, moments []moment, nth map[string][]int) {
 			}
 			n := nth[m.id][0]
 			last, before := share[m.pool]
-			if someOf(waiting[m.rank+1:]) == "" && (!before || n-last >= shareStarts) {
-				share[m.pool] = n
+			if someOf(waiting[m.rank+1:]) == "" && (!before || n-last.nth >= shareStarts || last.lane == m.lane) {
+				share[m.pool] = given{m.lane, n}
 				c.count.Shares++
 				continue
 			}

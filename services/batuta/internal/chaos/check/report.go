@@ -63,9 +63,12 @@ type Counts struct {
 	// AfterEnd executions began when their task had ended in the books.
 	AfterEnd int `json:"ranAfterTheirEnd"`
 	HandOuts int `json:"handOuts"`
-	Refused  int `json:"refusedOutcomes"`
-	Repairs  int `json:"auditRepairs"`
-	Events   int `json:"events"`
+	// Parcels are lane messages with several tasks, Packed the tasks in them.
+	Parcels int `json:"parcels"`
+	Packed  int `json:"packed"`
+	Refused int `json:"refusedOutcomes"`
+	Repairs int `json:"auditRepairs"`
+	Events  int `json:"events"`
 	// Compared starts, of those in quiet times, with what waited; Shares of them were the
 	// lowest lane's guaranteed share.
 	Compared int `json:"priorityCompared"`

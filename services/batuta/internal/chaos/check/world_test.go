@@ -68,6 +68,20 @@ func (w *world) submit(ms int, p wire.Priority, ends ...wire.Status) *job {
 	return j
 }
 
+// parcel accepts tasks that lie in one lane message.
+func (w *world) parcel(ms, n int, p wire.Priority) []*job {
+	jobs := make([]*job, n)
+	ids := make([]string, n)
+	first := w.lane + 1
+	for i := range jobs {
+		jobs[i] = w.submit(ms, p)
+		w.events = w.events[:len(w.events)-1] // its message of its own
+		jobs[i].lane, ids[i] = first, jobs[i].id
+	}
+	w.tell(ms, wire.Event{Event: wire.EventDispatched, Data: wire.EventData{Lane: "default_" + string(p), First: first, Sizes: []int{n}, IDs: ids}})
+	return jobs
+}
+
 // start hands a task out with the n-th fence of its lane message.
 func (j *job) start(ms, attempt int, n uint64, worker string) *job {
 	j.fence = j.lane*wire.FencePerLane + n

@@ -28,9 +28,10 @@ const (
 	Called    Kind = "called"    // is cancelled while it runs
 	Recalled  Kind = "recalled"  // is cancelled while it waits for its time
 	Withdrawn Kind = "withdrawn" // is cancelled as soon as it is accepted
+	Burst     Kind = "burst"     // takes no time, and comes with many others
 )
 
-// shares are how many of a thousand tasks are of a kind; the rest is short.
+// shares are how many of a thousand tasks are of a kind; the rest is short. Bursts come beside them.
 var shares = []struct {
 	kind Kind
 	of   int
@@ -79,7 +80,7 @@ func draw(r *rand.Rand, run string, n int, queues []string, meanMs float64) Task
 	}
 	t.Work.Ms = int64(meanMs * (0.1 + 1.2*r.Float64()))
 	switch t.Kind {
-	case Short:
+	case Short, Burst: // bursts are not drawn here
 	case Long:
 		t.Work.Ms = int64(meanMs*4 + 3000*r.Float64())
 	case Flaky:
