@@ -26,6 +26,8 @@ type books struct {
 	totals  wire.Totals
 	events  map[wire.EventName]int
 	repairs []string
+	// parcels are the lane messages that held several tasks.
+	parcels int
 	// ended is when each task ended, in the order of the events.
 	ended []time.Time
 }
@@ -63,6 +65,11 @@ func (b *books) message(t *testing.T, seq uint64, body []byte) {
 	for i := range events {
 		e := &events[i]
 		b.events[e.Event]++
+		for _, size := range e.Data.Sizes {
+			if size > 1 {
+				b.parcels++
+			}
+		}
 		if e.Event == wire.EventScheduled && e.Data.Reason == wire.ReasonRepair {
 			b.repairs = append(b.repairs, e.TaskID)
 		}

@@ -69,6 +69,7 @@ func work() int {
 		}
 		return t.Fence, enter("did", t)
 	})
+	w.Handle("instant", func(_ context.Context, t *worker.Task) (any, error) { return t.Fence, enter("did", t) })
 	w.Handle("gauge", measured)
 	w.Handle("flaky", func(_ context.Context, t *worker.Task) (any, error) {
 		if err := enter("began", t); err != nil {

@@ -74,6 +74,33 @@ func TestAnyReplicaAtAnyTime(t *testing.T) {
 	}
 }
 
+// The same, of tasks that take no time and come in groups: they lie in lane messages together.
+func TestParcelsWhateverDies(t *testing.T) {
+	srv := natstest.Start(t)
+	s := newSystem(t, srv.URL(), srv.URL())
+	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
+	stop := s.load(30*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	pools := []*proc{s.procs[2], s.procs[5], s.procs[2], s.procs[0], s.procs[5], s.procs[4]}
+	for i := range 12 {
+		s.fault(pools[i%len(pools)], r)
+		s.moment(r, 400)
+	}
+	stop()
+	s.requireCompleted()
+	b := s.fold()
+	require.Greater(t, b.parcels, 100, "of %d tasks", len(s.ids()))
+	_, did := s.executions()
+	again := 0
+	for _, id := range s.ids() {
+		require.Positive(t, did[id], "%s completed, but its handler never did", id)
+		again += did[id] - 1
+	}
+	t.Logf("%d tasks, %d parcels, %d executions more than one", len(s.ids()), b.parcels, again)
+}
+
 // fault does something to a process and leaves one running in its place.
 func (s *system) fault(p *proc, r *rand.Rand) {
 	s.t.Helper()
