@@ -118,7 +118,8 @@ func TestWithoutNATSNothingIsStored(t *testing.T) {
 	srv, f, s := setup(t)
 	srv.Stop()
 	require.Eventually(t, func() bool { return !f.Conn().IsConnected() }, soon, time.Millisecond)
-	_, err := s.Submit(within(t, 200*time.Millisecond), task(""))
+	// Long enough for a first try, which tells that nothing leaves this process.
+	_, err := s.Submit(within(t, 2*time.Second), task(""))
 	require.ErrorIs(t, err, client.ErrNotStored)
 	var wait sync.WaitGroup
 	wait.Go(func() { srv.StartAgain(t) })
