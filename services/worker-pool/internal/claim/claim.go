@@ -232,7 +232,7 @@ func (l *Loop) round(ctx context.Context) (more, broken bool) {
 	if l.credit >= lowShare && time.Now().After(l.lowAt) {
 		tasks, top := l.takeLow(ctx)
 		if tasks > 0 && !top {
-			l.credit -= lowShare * tasks
+			l.credit = min(l.credit, lowShare) - lowShare*tasks // what was not used is not saved: shares come one by one
 			return true, false
 		}
 		l.credit = 0

@@ -227,15 +227,16 @@ func (l late) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// counter has one slot, and takes parcels: the body of a message says how many tasks are in it.
+// counter has always so many slots, and takes parcels: the body of a message says how many tasks are in it.
 type counter struct {
-	nc *nats.Conn
+	nc   *nats.Conn
+	free int
 
 	mu    sync.Mutex
 	tasks []int // of each message in the order they came; those of the low lane negative
 }
 
-func (k *counter) Free() int { return 1 }
+func (k *counter) Free() int { return k.free }
 
 func (k *counter) Take(d claim.Delivery) int {
 	n, err := strconv.Atoi(string(d.Data))
@@ -254,10 +255,21 @@ func (k *counter) Take(d claim.Delivery) int {
 	return n
 }
 
-// The lowest lane has one task in twenty, however many lie in one of its messages.
+// The lowest lane has one task in twenty, however many lie in one of its messages, and however
+// many of the others come at once.
 func TestTheShareOfTheLowestLaneCountsTasks(t *testing.T) {
 	t.Parallel()
-	const high, parcel, parcels = 700, 8, 5
+	for _, c := range []struct{ slots, parcel int }{{1, 8}, {64, 1}} {
+		t.Run(fmt.Sprintf("%d slots, parcels of %d", c.slots, c.parcel), func(t *testing.T) {
+			t.Parallel()
+			checkShare(t, c.slots, c.parcel)
+		})
+	}
+}
+
+func checkShare(t *testing.T, slots, parcel int) {
+	t.Helper()
+	const high, parcels = 700, 5
 	s := natstest.Start(t)
 	js := s.JS(t)
 	require.NoError(t, topology.Ensure(t.Context(), js, topology.Options{}))
@@ -278,7 +290,7 @@ func TestTheShareOfTheLowestLaneCountsTasks(t *testing.T) {
 		put(wire.PriorityHigh, "1")
 	}
 	<-js.PublishAsyncComplete()
-	k := &counter{nc: js.Conn()}
+	k := &counter{nc: js.Conn(), free: slots}
 	l, err := claim.New(claim.Config{
 		JS: js, Queues: []string{"default"}, Lease: time.Minute, Taker: k, Gate: open{}, Log: obs.NewTestLogger(t.Output()),
 		Repair: func(context.Context) error { return nil },
