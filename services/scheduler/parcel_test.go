@@ -146,18 +146,17 @@ func TestWhoNeedsAMessageOfItsOwnHasOne(t *testing.T) {
 	b.purgeLanes()
 
 	b.limit("default", wire.QueueSettings{Types: map[string]wire.Limits{"instant": {MaxConcurrent: new(1)}}})
-	natstest.Eventually(t, func() error {
-		b.purgeLanes()
-		b.submit(group(2, `{"type":"instant"}`))
-		if got := sizes(b.parcels(2)); len(got) != 2 {
-			return fmt.Errorf("%v", got)
-		}
-		return nil
-	})
+	b.apartFromNowOn(`{"type":"instant"}`)
 	b.limit("other", wire.QueueSettings{Limits: wire.Limits{MaxConcurrent: new(1)}})
-	natstest.Eventually(t, func() error {
+	b.apartFromNowOn(`{"type":"instant","queue":"other"}`)
+}
+
+// apartFromNowOn waits until tasks that are submitted together go alone.
+func (b *bench) apartFromNowOn(task string) {
+	b.t.Helper()
+	natstest.Eventually(b.t, func() error {
 		b.purgeLanes()
-		b.submit(group(2, `{"type":"instant","queue":"other"}`))
+		b.submit(group(2, task))
 		if got := sizes(b.parcels(2)); len(got) != 2 {
 			return fmt.Errorf("%v", got)
 		}
@@ -179,15 +178,7 @@ func TestWhatAPoolNoLongerSaysIsForgotten(t *testing.T) {
 	b := newBench(t)
 	b.begun(map[string]int64{"instant": 10})
 	b.publish(nats.NewMsg(wire.KVSubject(wire.BucketWorkers, wire.InstanceKey("p", "i"))), "") // as its end does
-	require.NoError(t, b.js.Conn().Flush())
-	natstest.Eventually(t, func() error {
-		b.purgeLanes()
-		b.submit(group(2, `{"type":"instant"}`))
-		if got := sizes(b.parcels(2)); len(got) != 2 {
-			return fmt.Errorf("%v", got)
-		}
-		return nil
-	})
+	b.apartFromNowOn(`{"type":"instant"}`)
 }
 
 func TestACancelledMemberLeavesItsParcel(t *testing.T) {

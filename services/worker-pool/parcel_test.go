@@ -49,6 +49,13 @@ func (sys *system) packed(envs ...*wire.Envelope) uint64 {
 	return ack.Sequence
 }
 
+// slowFirst is a parcel whose first task runs until it is cancelled; the others take no time.
+func (sys *system) slowFirst() (first *wire.Envelope, rest []*wire.Envelope, seq uint64) {
+	sys.t.Helper()
+	first, rest = sys.task("finishes", nil), sys.tasks(5, "echo", 1)
+	return first, rest, sys.parcel(append([]*wire.Envelope{first}, rest...)...)
+}
+
 // startsOf counts how often a task was started.
 func (sys *system) startsOf(id string) int {
 	n := 0
@@ -182,9 +189,7 @@ func TestWhatWaitsInAParcelForLongGoesToOthers(t *testing.T) {
 	sys := newSystem(t)
 	require.NoError(t, ensureLanes(sys, 10*time.Minute))
 	sys.mover(common)
-	first := sys.task("finishes", nil)
-	rest := sys.tasks(5, "echo", 1)
-	seq := sys.parcel(append([]*wire.Envelope{first}, rest...)...)
+	first, rest, seq := sys.slowFirst()
 	sys.pool(size(1, 1), func(c *workerpool.Config) {
 		c.Pool, c.Lease = "slow", 10*time.Minute
 		workerpool.WaitInParcels(c, 100*time.Millisecond)
@@ -206,18 +211,20 @@ func TestWhatWaitsInAParcelForLongGoesToOthers(t *testing.T) {
 // A limit that is set while tasks lie in parcels is kept all the same.
 func TestALimitTakesTasksOutOfParcels(t *testing.T) {
 	t.Parallel()
-	sys := newSystem(t)
-	require.NoError(t, ensureLanes(sys, 10*time.Second))
-	sys.mover(typed)
-	envs := sys.tasks(8, "sleep", 50)
-	sys.parcel(envs...)
-	sys.limit("default", "sleep", wire.Limits{MaxConcurrent: new(1)})
-	sys.pool(size(1, 4))
-	for _, env := range envs {
-		sys.await(env.ID, wire.StatusCompleted)
+	for of, to := range map[string]func(*wire.Envelope) wire.Lane{"sleep": typed, "": common} { // of the type, of the queue
+		sys := newSystem(t)
+		require.NoError(t, ensureLanes(sys, 10*time.Second))
+		sys.mover(to)
+		envs := sys.tasks(8, "sleep", 50)
+		sys.parcel(envs...)
+		sys.limit("default", of, atMost(1))
+		sys.pool(size(1, 4))
+		for _, env := range envs {
+			sys.await(env.ID, wire.StatusCompleted)
+		}
+		sys.awaitAcknowledged()
+		require.Equal(t, 1, sys.mostAtOnce())
 	}
-	sys.awaitAcknowledged()
-	require.Equal(t, 1, sys.mostAtOnce())
 }
 
 // mostAtOnce is how many tasks ran at the same time, by their events.
@@ -264,9 +271,7 @@ func TestAPoolThatStopsGivesBackTheRestOfAParcel(t *testing.T) {
 	sys := newSystem(t)
 	require.NoError(t, ensureLanes(sys, 10*time.Second))
 	sys.mover(common)
-	first := sys.task("finishes", nil)
-	rest := sys.tasks(5, "echo", 1)
-	sys.parcel(append([]*wire.Envelope{first}, rest...)...)
+	first, rest, _ := sys.slowFirst()
 	leaving := sys.pool(size(1, 1))
 	sys.awaitRunning(first.ID, "")
 	stopped := make(chan error, 1)

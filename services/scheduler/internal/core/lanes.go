@@ -35,8 +35,8 @@ type Run struct {
 	Check bool
 	// From is the lane sequence that the task had before it was moved; 0 otherwise.
 	From uint64
-	// Pack lets the task share its lane message with others. Only what nobody can have
-	// dispatched before may: a parcel is not known to the lanes by the ids of its tasks.
+	// Pack lets the task share its lane message with others. Only a first attempt that nobody
+	// can have dispatched before may: a parcel is not known to the lanes by the ids of its tasks.
 	Pack bool
 }
 
@@ -190,7 +190,7 @@ func (l *Lanes) Do(ctx context.Context, runs ...Run) error {
 // packs tells whether a task may share its lane message. One with a deadline has a reminder
 // that takes the message back, and a payload elsewhere takes long to fetch.
 func (r *Run) packs() bool {
-	return r.Pack && !r.Check && r.From == 0 && r.Env.Attempt == 1 && r.Env.Round == 0 && r.Env.Task.Deadline == 0 && r.Env.PayloadObject == ""
+	return r.Pack && r.Env.Task.Deadline == 0 && r.Env.PayloadObject == ""
 }
 
 // write stores a gathered run of lane messages. What it returns per item is the server's

@@ -14,10 +14,10 @@ import (
 	"github.com/batuta-tasks/batuta/shared/wire"
 )
 
-// Limits knows which types and queues are limited, and so have lanes of their own or no
-// parcels, without a read for each task: the
-// server repeats each ledger as it is stored. What it misses for a moment does no harm; a
-// pool that finds a limited task in a common lane has it moved.
+// Limits knows which types and queues are limited, without a read for each task: the server
+// repeats each ledger as it is stored. A limited type has lanes of its own, and neither that
+// nor a limited queue has parcels. What is missed for a moment does no harm; a pool that finds
+// a limited task in a common lane, or in a parcel, has it moved.
 type Limits struct {
 	core *Core
 	sub  *nats.Subscription

@@ -74,3 +74,17 @@ func TestAParcelIsExtendedAndLostAsOne(t *testing.T) {
 	require.Zero(t, l.count("+ACK"), "somebody else may hold it")
 	require.Empty(t, lost)
 }
+
+// A parcel that is delivered again to the pool that holds it is the same: its lease counts anew.
+func TestAParcelIsRenewed(t *testing.T) {
+	t.Parallel()
+	l := newLane(t, time.Minute)
+	p, parts := l.keeper.HoldParcel("an.earlier.delivery", time.Now().Add(-59*time.Second), 2, func() { t.Error("the lease is not lost") })
+	require.True(t, p.Renew(l.reply, time.Now().Add(time.Minute)))
+	parts[0].Ack(nil)
+	require.True(t, parts[1].Valid())
+	done := make(chan struct{})
+	parts[1].Ack(func() { close(done) })
+	<-done
+	require.Equal(t, 1, l.count("+ACK"), "by the later delivery")
+}

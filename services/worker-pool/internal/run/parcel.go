@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/batuta-tasks/batuta/services/worker-pool/internal/claim"
@@ -43,7 +42,7 @@ func (r *Runner) takeParcel(d claim.Delivery, members []*wire.Envelope) int {
 	r.parcels[d.Seq] = parcel
 	old := r.isOld(d.Stored)
 	var busy []*lease.Part
-	var limited, look []*attempt
+	var ready, limited, look []*attempt
 	for i, env := range members {
 		if r.held[env.ID] != nil {
 			busy = append(busy, parts[i])
@@ -61,6 +60,8 @@ func (r *Runner) takeParcel(d claim.Delivery, members []*wire.Envelope) int {
 			limited = append(limited, a)
 		case old && a.unchecked:
 			look = append(look, a)
+		default:
+			ready = append(ready, a)
 		}
 	}
 	r.mu.Unlock()
@@ -71,10 +72,8 @@ func (r *Runner) takeParcel(d claim.Delivery, members []*wire.Envelope) int {
 		r.move(a, checking) // each needs a permit of its own
 	}
 	r.look(look)
-	for _, a := range attempts {
-		if !slices.Contains(limited, a) && !slices.Contains(look, a) {
-			r.proceed(a)
-		}
+	for _, a := range ready {
+		r.proceed(a)
 	}
 	return len(members)
 }
