@@ -53,8 +53,8 @@ type Config struct {
 	// ScaleTarget and ScaleDownAfter are passed on to the autoscaler; 0 is 5 s and 10 s.
 	ScaleTarget, ScaleDownAfter time.Duration
 
-	// parcelTrust and parcelWait are those of run.Config.
-	parcelTrust, parcelWait time.Duration
+	// These are those of run.Config.
+	cancelSettles, parcelTrust, parcelWait time.Duration
 
 	// TempDir is for payloads too long for a line; "" is the system's.
 	TempDir string

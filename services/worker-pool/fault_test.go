@@ -109,6 +109,55 @@ func TestACancelOfBeforeThePoolsStartIsHeard(t *testing.T) {
 	require.NotContains(t, sys.names(env.ID), wire.EventStarted)
 }
 
+// A cancel that was heard before its task was taken may take schedulers long. Until they are
+// done with it the task is not started, however long that is: nobody would tell its worker.
+func TestATaskWaitsForItsCancel(t *testing.T) {
+	t.Parallel()
+	for _, counts := range []bool{true, false} {
+		sys := newSystem(t)
+		commands, err := sys.js.CreateOrUpdateConsumer(t.Context(), wire.StreamControl, jetstream.ConsumerConfig{
+			Durable: wire.ConsumerControl, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute,
+		})
+		require.NoError(t, err)
+		sys.pool(workerpool.AskSoonAboutCancels)
+		env, witness := sys.task("echo", 1), sys.task("finishes", nil)
+		sys.submit(witness)
+		sys.awaitRunning(witness.ID, "")
+		sys.cancel(env.ID)
+		sys.cancel(witness.ID) // once this is heard, so is the other
+		sys.await(witness.ID, wire.StatusCompleted)
+		sys.submit(env)
+		natstest.Eventually(t, func() error { // looked at again and again
+			c, err := sys.js.Consumer(t.Context(), wire.StreamReady, wire.LaneConsumer("default", wire.PriorityMedium))
+			if err != nil {
+				return err
+			}
+			if n := c.CachedInfo().Delivered.Consumer; n < 6 {
+				return fmt.Errorf("%d deliveries", n)
+			}
+			return nil
+		})
+		require.Equal(t, wire.StatusPending, sys.record(env.ID).Status)
+
+		batch, err := commands.Fetch(2)
+		require.NoError(t, err)
+		for m := range batch.Messages() {
+			if counts && m.Subject() == wire.CancelSubject(env.ID) {
+				sys.publishEvent(wire.NewEvent(wire.Event{Event: wire.EventCancelled, TaskID: env.ID, Data: wire.EventData{ControlSeq: 1}}))
+			}
+			require.NoError(t, m.DoubleAck(t.Context()))
+		}
+		if counts {
+			sys.await(env.ID, wire.StatusCancelled)
+			sys.awaitAcknowledged()
+			require.NotContains(t, sys.names(env.ID), wire.EventStarted)
+			continue
+		}
+		sys.await(env.ID, wire.StatusCompleted) // it was none of its, and is not waited for any more
+		sys.awaitAcknowledged()
+	}
+}
+
 func TestACancelOfAnEarlierRoundIsNotHeard(t *testing.T) {
 	t.Parallel()
 	sys := newSystem(t)

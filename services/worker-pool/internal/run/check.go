@@ -29,9 +29,6 @@ const (
 	// unsettled is how long a message is believed although its record does not say so:
 	// the scheduler stores events beside the lane messages, not before.
 	unsettled = time.Minute
-	// cancelSettles is how long a cancel may take from the control stream to the record,
-	// also where the scheduler that has it goes away and another one gets it.
-	cancelSettles = 30 * time.Second
 	unsettledWait = 250 * time.Millisecond
 	elsewhereWait = time.Second
 )
@@ -101,12 +98,35 @@ func (r *Runner) judge(a *attempt, rec *wire.Record) (verdict, time.Duration) {
 	return runIt, 0
 }
 
-// awaitsCancel tells whether a cancel was seen that is not in the record yet.
+// awaitsCancel tells whether a cancel was heard that may still get into the record. Once it has
+// taken long, the schedulers' consumer says whether they are done with it: the record must be
+// read once more then.
 func (r *Runner) awaitsCancel(env *wire.Envelope, rec *wire.Record) bool {
 	r.mu.Lock()
+	m, heard := r.cancelled[env.ID]
+	awaits := heard && !m.settled && m.seq > rec.Meta.ControlSeq && m.seq > env.ControlSeq
+	if awaits {
+		m.waited = time.Now()
+		r.cancelled[env.ID] = m
+	}
+	r.mu.Unlock()
+	if !awaits || time.Since(m.at) < r.cfg.CancelSettles {
+		return awaits
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
+	defer cancel()
+	handled, err := r.cfg.HandledCommands(ctx)
+	if err != nil {
+		r.cfg.Log.Debug("whether a cancel was carried out is not known yet", obs.KeyTaskID, env.ID, obs.Err(err))
+		return true
+	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, ok := r.cancelled[env.ID]
-	return ok && m.seq > rec.Meta.ControlSeq && m.seq > env.ControlSeq && time.Since(m.at) < cancelSettles
+	if now := r.cancelled[env.ID]; now.seq == m.seq && handled >= m.seq {
+		now.settled = true
+		r.cancelled[env.ID] = now
+	}
+	return true
 }
 
 // workerAlive tells whether a worker of another pool process still works on a task. Dead is

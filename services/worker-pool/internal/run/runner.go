@@ -46,6 +46,10 @@ type Config struct {
 	Instance    string
 	MaxCrashes  int
 	CancelGrace time.Duration
+	// HandledCommands is up to where schedulers have dealt with all commands. It is asked about
+	// a cancel that is not in its task's record after CancelSettles; 0 is 10 s.
+	HandledCommands func(context.Context) (uint64, error)
+	CancelSettles   time.Duration
 	// ParcelTrust is how old a parcel may be whose tasks run without a look at their records; 0
 	// is 15 s, within which a cancel is remembered.
 	ParcelTrust time.Duration
@@ -98,6 +102,10 @@ type Runner struct {
 type mark struct {
 	seq uint64
 	at  time.Time
+	// waited is when a task last waited for it to get into the record, settled that schedulers
+	// are done with it.
+	waited  time.Time
+	settled bool
 }
 
 const (
@@ -111,6 +119,9 @@ const (
 
 // New makes a runner; SetFleet comes before its first use.
 func New(cfg Config) *Runner {
+	if cfg.CancelSettles == 0 {
+		cfg.CancelSettles = 10 * time.Second
+	}
 	if cfg.ParcelTrust == 0 {
 		cfg.ParcelTrust = rememberCancels / 4
 	}
@@ -345,7 +356,7 @@ func (r *Runner) sweep() {
 		}
 	}
 	for id, m := range r.cancelled {
-		if now.Sub(m.at) > rememberCancels {
+		if now.Sub(m.at) > rememberCancels && now.Sub(m.waited) > rememberCancels {
 			delete(r.cancelled, id)
 		}
 	}
