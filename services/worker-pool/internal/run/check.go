@@ -28,7 +28,7 @@ const (
 const (
 	// unsettled is how long a message is believed although its record does not say so:
 	// the scheduler stores events beside the lane messages, not before.
-	unsettled = time.Minute
+	unsettled     = time.Minute
 	unsettledWait = 250 * time.Millisecond
 	elsewhereWait = time.Second
 )
