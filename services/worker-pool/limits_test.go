@@ -286,14 +286,18 @@ func TestAQueuesLimitAndATypesLimitHoldTogether(t *testing.T) {
 	common := sys.tasks(22, "gauge.other", measure(g, "common", held))
 	sys.submitLimited(typed...)
 	sys.submit(common...)
-	for left := 32; left > 0; {
+	// Which kind gets the permits of a round is open: where common tasks got more, the typed
+	// ones that are left at the end run two at a time.
+	for typedLeft, commonLeft := len(typed), len(common); typedLeft+commonLeft > 0; {
+		most := min(4, min(2, typedLeft)+commonLeft)
 		natstest.Eventually(t, func() error {
-			if now := g.Held("typed") + g.Held("common"); now != min(4, left) {
-				return fmt.Errorf("%d run", now)
+			if now := g.Held("typed") + g.Held("common"); now != most {
+				return fmt.Errorf("%d run of the %d that may (%d typed and %d common left)", now, most, typedLeft, commonLeft)
 			}
 			return nil
 		})
-		left -= g.Held("typed") + g.Held("common")
+		typedLeft -= g.Held("typed")
+		commonLeft -= g.Held("common")
 		g.Release("typed", 2)
 		g.Release("common", 4)
 	}
