@@ -11,7 +11,7 @@
 //
 //		event           none        scheduled  pending     inProgress   retrying    completed  failed     cancelled
 //		submitted       pending¹    other submissions under the same id: duplicate or collision, everywhere
-//		dispatched                  pending    pending²                 pending³
+//		dispatched                  pending    pending²    inProgress²  pending³
 //		scheduled: delay            scheduled
 //		           manual                                                                      pending⁴   pending⁴
 //		           repair           pending⁴   pending⁴    pending⁴     pending⁴
@@ -24,7 +24,8 @@
 //		deleted                                                                     removed    removed    removed
 //
 //	 1. scheduled, where it is to run later.
-//	 2. It learns its lane sequence.
+//	 2. It learns its lane sequence. A task whose holder is gone may be moved to another lane
+//	    before anybody takes it again.
 //	 3. Of the next attempt only.
 //	 4. A new round: what belongs to an earlier one is refused or ignored from then on.
 //	 5. Where the submission is younger than YoungSubmission: in the event stream a start may

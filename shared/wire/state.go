@@ -179,22 +179,13 @@ func submittedAgain(rec, n *Record, e *Event, pos Position) (*Record, Verdict, s
 
 func dispatched(n *Record, e *Event) bool {
 	d := &e.Data
-	if d.Round != n.Meta.Round || d.LaneSeq <= n.Meta.LaneSeq {
+	if n.Status.Ended() || d.Round != n.Meta.Round || d.LaneSeq <= n.Meta.LaneSeq || e.Attempt != n.dueAttempt() {
 		return false
 	}
-	switch n.Status {
-	case StatusPending, StatusScheduled:
-		if e.Attempt != n.Attempt {
-			return false
-		}
-	case StatusRetrying:
-		if e.Attempt != n.Attempt+1 {
-			return false
-		}
-	default:
-		return false
+	n.Meta.LaneSeq = d.LaneSeq
+	if n.Status != StatusInProgress { // else whoever had it is gone, and it was moved to another lane
+		n.Status, n.Attempt = StatusPending, e.Attempt
 	}
-	n.Status, n.Attempt, n.Meta.LaneSeq = StatusPending, e.Attempt, d.LaneSeq
 	return true
 }
 

@@ -21,7 +21,7 @@ submitted:undefined            .           .           .           .           .
 submitted:again                pending     duplicate   duplicate   duplicate   duplicate   duplicate   duplicate   duplicate
 submitted:member               pending     duplicate   duplicate   duplicate   duplicate   duplicate   duplicate   duplicate
 submitted:other                pending     collision   collision   collision   collision   collision   collision   collision
-dispatched                     .           pending     pending     .           pending     .           .           .
+dispatched                     .           pending     pending     inProgress  pending     .           .           .
 dispatched:known               .           .           .           .           .           .           .           .
 dispatched:round-              .           .           .           .           .           .           .           .
 dispatched:round+              .           .           .           .           .           .           .           .
@@ -300,6 +300,9 @@ func checkTransition(t *testing.T, state string, event func(place) wire.Event, w
 		want = state
 	}
 	require.Equal(t, want, string(next.Status))
+	if e.Event == wire.EventDispatched {
+		require.Equal(t, e.Data.LaneSeq, next.Meta.LaneSeq)
+	}
 	if e.Event != wire.EventDispatched && e.Event != wire.EventProgress {
 		require.Equal(t, pos, next.Meta.History[len(next.Meta.History)-1])
 	}

@@ -39,6 +39,7 @@ type message struct {
 	attempt, retries, round int
 	lane, fence, control    uint64
 	deliveries              uint64
+	moved                   bool
 }
 
 func newWorld(t *rapid.T) *world {
@@ -129,6 +130,9 @@ func (w *world) follows(before *wire.Record, e *wire.Event) {
 	require.GreaterOrEqual(t, r.Fence, before.Fence)
 	require.GreaterOrEqual(t, r.Meta.ControlSeq, before.Meta.ControlSeq)
 	require.GreaterOrEqual(t, r.Meta.UpdatedAt, before.Meta.UpdatedAt)
+	if r.Meta.Round == before.Meta.Round {
+		require.GreaterOrEqual(t, r.Meta.LaneSeq, before.Meta.LaneSeq)
+	}
 	require.Contains(t, []int{0, 1}, r.Attempt-before.Attempt)
 	if before.Status.Ended() && (e.Event != wire.EventScheduled || e.Data.Reason != wire.ReasonManual) {
 		was, is := *before, *r
@@ -152,7 +156,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	all := map[string]func(){
 		"arrive": w.arrive, "repeat": w.repeat, "take": w.take, "progress": w.progress, "finish": w.finish,
 		"hand back": w.handBack, "die": w.die, "grant": w.grant, "cancel": w.cancel, "retry": w.retry,
-		"repair": w.repair, "submit again": w.submitAgain, "delete": w.remove,
+		"repair": w.repair, "move": w.move, "submit again": w.submitAgain, "delete": w.remove,
 	}
 	out := map[string]func(*rapid.T){}
 	for name, act := range all {
@@ -233,6 +237,13 @@ func (w *world) check(m *message) bool {
 
 func (w *world) schedule(attempt, retries, round int, after uint64) {
 	w.due = &message{attempt: attempt, retries: retries, round: round, fence: after, control: w.control}
+}
+
+// move puts a task that its taker cannot run into another lane; whoever takes it there checks.
+func (w *world) move() {
+	if m := w.message; m != nil && w.holder == nil && w.check(m) {
+		w.dispatch(&message{attempt: m.attempt, retries: m.retries, round: m.round, control: m.control, deliveries: 1, moved: true})
+	}
 }
 
 func (w *world) progress() {
@@ -376,6 +387,9 @@ func (w *world) remove() {
 func (w *world) settle() {
 	for len(w.held) > 0 {
 		w.arrive()
+	}
+	if m := w.message; m != nil && m.moved && w.check(m) {
+		require.Equal(w.t, m.lane, w.rec.Meta.LaneSeq, "the record knows where its message lies")
 	}
 	for step := 0; !w.rec.Status.Ended(); step++ {
 		require.Less(w.t, step, 50, "stuck in %s", encoded(w.t, w.rec))

@@ -28,13 +28,15 @@ type books struct {
 	repairs []string
 	// parcels are the lane messages that held several tasks.
 	parcels int
+	// history is what befell each task, as a reader of a failure needs it.
+	history map[string][]string
 	// ended is when each task ended, in the order of the events.
 	ended []time.Time
 }
 
 func (s *system) fold() *books {
 	s.t.Helper()
-	b := &books{records: map[string]*wire.Record{}, ends: map[string]int{}, events: map[wire.EventName]int{}}
+	b := &books{records: map[string]*wire.Record{}, ends: map[string]int{}, events: map[wire.EventName]int{}, history: map[string][]string{}}
 	b.totals.Finished = map[wire.Status]map[string]uint64{}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -84,6 +86,8 @@ func (b *books) message(t *testing.T, seq uint64, body []byte) {
 func (b *books) one(e *wire.Event, pos wire.Position) {
 	old := b.records[e.TaskID]
 	next, verdict, _ := wire.Next(old, e, pos)
+	b.history[e.TaskID] = append(b.history[e.TaskID], fmt.Sprintf("%s %s %s of %s by %s: lane %d %v round %d attempt %d fence %d, verdict %d",
+		pos, e.Timestamp, e.Event, e.TaskID, e.WorkerID, e.Data.LaneSeq, e.Data.Sizes, e.Data.Round, e.Attempt, e.Data.Fence, verdict))
 	if verdict == wire.Refused {
 		b.totals.Refused++
 	}

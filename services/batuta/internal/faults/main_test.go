@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	envService = "BATUTA_TEST_SERVICE"
 	// envLedger is the file to which handlers write what they run.
 	envLedger = "BATUTA_TEST_LEDGER"
+	// envConcurrency is how many tasks a worker process runs at once; 4 without it.
+	envConcurrency = "BATUTA_TEST_CONCURRENCY"
 )
 
 func TestMain(m *testing.M) {
@@ -53,7 +56,15 @@ var specs = map[string]program.Spec{
 
 // work is a worker process whose handlers write a ledger, outside of NATS.
 func work() int {
-	w := worker.New(worker.Options{Concurrency: 4})
+	concurrency := 4
+	if v := os.Getenv(envConcurrency); v != "" {
+		var err error
+		if concurrency, err = strconv.Atoi(v); err != nil {
+			fmt.Fprintln(os.Stderr, envConcurrency+":", err)
+			return 1
+		}
+	}
+	w := worker.New(worker.Options{Concurrency: concurrency})
 	w.Handle("nap", func(ctx context.Context, t *worker.Task) (any, error) {
 		var ms int
 		if err := t.Bind(&ms); err != nil {

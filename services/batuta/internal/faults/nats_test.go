@@ -28,6 +28,15 @@ func (s *system) requireCompleted() {
 	for _, id := range s.ids() {
 		require.Equal(s.t, wire.StatusCompleted, b.records[id].Status, "%+v", b.records[id])
 	}
+	s.requireNoRepairs(b)
+}
+
+// requireNoRepairs tells what befell a task that only the audit made run.
+func (s *system) requireNoRepairs(b *books) {
+	s.t.Helper()
+	for _, id := range b.repairs[:min(3, len(b.repairs))] {
+		s.t.Logf("%s", strings.Join(b.history[id], "\n"))
+	}
 	require.Empty(s.t, b.repairs, "the audit had nothing to repair")
 }
 
