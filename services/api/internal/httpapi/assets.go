@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/gofiber/fiber/v2"
@@ -28,10 +30,12 @@ const (
 	indexFile        = "index.html"
 )
 
-// asset is one file of the dashboard with its encodings, made once.
+// asset is one file of the dashboard with its encodings. Each is made once, when it is first
+// asked for: all of them together would cost every start more than the rest of it.
 type asset struct {
 	kind, etag, cache string
-	plain, gzip, br   []byte
+	plain             []byte
+	gzip, br          func() []byte // nil where that is not smaller
 }
 
 // assets are the dashboard's files by their path.
@@ -48,9 +52,8 @@ func loadAssets(dist fs.FS) (assets, error) {
 		if err != nil {
 			return err
 		}
-		a, err := newAsset(name, content)
-		all[name] = a
-		return err
+		all[name] = newAsset(name, content)
+		return nil
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the dashboard's files: %w", err)
@@ -58,52 +61,42 @@ func loadAssets(dist fs.FS) (assets, error) {
 	return all, nil
 }
 
-func newAsset(name string, content []byte) (*asset, error) {
+func newAsset(name string, content []byte) *asset {
 	sum := sha256.Sum256(content)
 	a := &asset{kind: kindOf(name), etag: `"` + hex.EncodeToString(sum[:12]) + `"`, cache: revalidate, plain: content}
 	if strings.HasPrefix(name, assetsPrefix) { // the build puts a hash into these names
 		a.cache = immutable
 	}
-	if len(content) < worthCompressing || !compressible(a.kind) {
-		return a, nil
+	coding := func(encoder func(io.Writer) (io.WriteCloser, error)) func() []byte {
+		return sync.OnceValue(func() []byte {
+			if len(content) < worthCompressing || !compressible(a.kind) {
+				return nil
+			}
+			return compressed(content, encoder)
+		})
 	}
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = w.Write(content); err == nil {
-		err = w.Close()
-	}
-	a.gzip = smaller(b.Bytes(), content)
-	if err != nil {
-		return nil, err
-	}
-	a.br, err = brotliOf(content)
-	return a, err
+	a.gzip = coding(func(to io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(to, gzip.BestCompression) })
+	a.br = coding(func(to io.Writer) (io.WriteCloser, error) { return brotli.NewWriterLevel(to, brotliLevel), nil })
+	return a
 }
 
 // brotliLevel gains a fifth over gzip; the highest one takes seconds for two percent more.
 const brotliLevel = 9
 
-func brotliOf(content []byte) ([]byte, error) {
+// compressed is content in another encoding, nil where that is none the smaller, or fails.
+func compressed(content []byte, encoder func(io.Writer) (io.WriteCloser, error)) []byte {
 	var b bytes.Buffer
-	w := brotli.NewWriterLevel(&b, brotliLevel)
-	if _, err := w.Write(content); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return smaller(b.Bytes(), content), nil
-}
-
-// smaller is the compressed form, nil where it is none.
-func smaller(compressed, plain []byte) []byte {
-	if len(compressed) == 0 || len(compressed) >= len(plain) {
+	w, err := encoder(&b)
+	if err != nil {
 		return nil
 	}
-	return compressed
+	if _, err = w.Write(content); err != nil {
+		return nil
+	}
+	if err = w.Close(); err != nil || b.Len() >= len(content) {
+		return nil
+	}
+	return b.Bytes()
 }
 
 func kindOf(name string) string {
@@ -132,16 +125,20 @@ func (a *asset) send(c *fiber.Ctx) error {
 	if matchesETag(c.Get(fiber.HeaderIfNoneMatch), a.etag) {
 		return c.SendStatus(http.StatusNotModified)
 	}
-	body := a.plain
-	switch accepted := acceptedEncodings(c.Get(fiber.HeaderAcceptEncoding)); {
-	case a.br != nil && accepted["br"]:
-		c.Set(fiber.HeaderContentEncoding, "br")
-		body = a.br
-	case a.gzip != nil && accepted["gzip"]:
-		c.Set(fiber.HeaderContentEncoding, "gzip")
-		body = a.gzip
+	accepted := acceptedEncodings(c.Get(fiber.HeaderAcceptEncoding))
+	for _, encoding := range []struct {
+		name string
+		body func() []byte
+	}{{"br", a.br}, {"gzip", a.gzip}} {
+		if !accepted[encoding.name] {
+			continue
+		}
+		if body := encoding.body(); body != nil {
+			c.Set(fiber.HeaderContentEncoding, encoding.name)
+			return c.Send(body)
+		}
 	}
-	return c.Send(body)
+	return c.Send(a.plain)
 }
 
 func matchesETag(header, etag string) bool {

@@ -128,15 +128,9 @@ func (s *Server) describe(version string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		into    **asset
-		name    string
-		content []byte
-	}{{&s.openAPIFile, "openapi.json", doc.JSON}, {&s.docsPage, "docs.html", doc.Page}, {&s.docsCSS, "style.css", doc.Style}} {
-		if *f.into, err = newAsset(f.name, f.content); err != nil {
-			return err
-		}
-	}
+	s.openAPIFile = newAsset("openapi.json", doc.JSON)
+	s.docsPage = newAsset("docs.html", doc.Page)
+	s.docsCSS = newAsset("style.css", doc.Style)
 	return nil
 }
 
