@@ -26,6 +26,7 @@ type books struct {
 	totals  wire.Totals
 	events  map[wire.EventName]int
 	repairs []string
+	scaled  []wire.Event
 	// parcels are the lane messages that held several tasks.
 	parcels int
 	// history is what befell each task, as a reader of a failure needs it.
@@ -71,6 +72,9 @@ func (b *books) message(t *testing.T, seq uint64, body []byte) {
 			if size > 1 {
 				b.parcels++
 			}
+		}
+		if e.Event == wire.EventPoolScaled {
+			b.scaled = append(b.scaled, *e)
 		}
 		if e.Event == wire.EventScheduled && e.Data.Reason == wire.ReasonRepair {
 			b.repairs = append(b.repairs, e.TaskID)

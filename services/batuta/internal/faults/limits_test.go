@@ -16,6 +16,9 @@ import (
 	"github.com/batuta-tasks/batuta/shared/worker"
 )
 
+// held is a measured task that runs until the test lets it go.
+const held = -1
+
 // load is the payload of a measured task.
 type load struct {
 	Addr  string `json:"addr"`
@@ -36,6 +39,12 @@ func measured(ctx context.Context, t *worker.Task) (any, error) {
 	defer entered.Leave()
 	if err := enter("began", t); err != nil {
 		return nil, err
+	}
+	if l.Ms == held {
+		if err := entered.Wait(ctx); err != nil {
+			return nil, err
+		}
+		return t.Fence, enter("did", t)
 	}
 	select {
 	case <-ctx.Done():

@@ -85,7 +85,7 @@ func TestParcelsWhateverDies(t *testing.T) {
 	// millisecond goes together.
 	s := newSystem(t, srv.URL(), srv.URL(), envConcurrency+"=64", manyDeaths)
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
-	stop := s.load(60*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
+	stop := s.load(150*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -97,7 +97,7 @@ func TestParcelsWhateverDies(t *testing.T) {
 	stop()
 	s.requireCompleted()
 	b := s.fold()
-	require.Greater(t, b.parcels, 100, "of %d tasks", len(s.ids()))
+	require.Greater(t, b.parcels, 20, "of %d tasks", len(s.ids()))
 	_, did := s.executions()
 	again := 0
 	for _, id := range s.ids() {

@@ -42,6 +42,8 @@ type Hold struct {
 	asked time.Time // when an extension or acknowledgement was sent last
 	// version grows when answers to earlier questions do not count any more.
 	version int
+	// ended: somebody was told that the lease is over. It does not come back then.
+	ended bool
 	// acking is set once the message is to be acknowledged: it is not extended any more.
 	acking bool
 	done   func()
@@ -85,12 +87,16 @@ func (k *Keeper) Hold(reply string, from time.Time, lost func()) *Hold {
 	return h
 }
 
-// Valid tells whether the lease still holds.
+// Valid tells whether the lease still holds. Once it does not it never does again: who was told
+// so relies on being told of the loss, which a late answer or delivery must not call off.
 func (h *Hold) Valid() bool {
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
 	_, held := h.k.holds[h]
-	return held && time.Since(h.from) < h.k.lease
+	if time.Since(h.from) >= h.k.lease {
+		h.ended = true
+	}
+	return held && !h.ended
 }
 
 // Renew puts a later delivery of the same message in the place of the earlier one; false
@@ -98,7 +104,7 @@ func (h *Hold) Valid() bool {
 func (h *Hold) Renew(reply string, from time.Time) bool {
 	k := h.k
 	k.mu.Lock()
-	if _, held := k.holds[h]; !held {
+	if _, held := k.holds[h]; !held || h.ended {
 		k.mu.Unlock()
 		return false
 	}
@@ -118,7 +124,7 @@ func (h *Hold) Ack(done func()) {
 	k := h.k
 	k.mu.Lock()
 	_, held := k.holds[h]
-	if !held || h.acking || time.Since(h.from) >= k.lease {
+	if !held || h.acking || h.ended || time.Since(h.from) >= k.lease {
 		delete(k.holds, h)
 		k.mu.Unlock()
 		if done != nil {
@@ -212,7 +218,7 @@ func (k *Keeper) answered(m *nats.Msg) {
 	if a.hold.acking {
 		delete(k.holds, a.hold)
 		done = a.hold.done
-	} else if a.sent.After(a.hold.from) {
+	} else if !a.hold.ended && a.sent.After(a.hold.from) {
 		a.hold.from = a.sent
 	}
 	k.mu.Unlock()
@@ -252,7 +258,7 @@ func (k *Keeper) sweep(all bool) {
 		age := now.Sub(h.from)
 		waited := now.Sub(h.asked) >= k.lease/8
 		switch {
-		case age >= k.lease:
+		case age >= k.lease || h.ended:
 			delete(k.holds, h)
 			lost = append(lost, h)
 		case h.acking && (waited || all):

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -231,4 +232,53 @@ func TestALaterDeliveryIsAcknowledgedInThePlaceOfTheEarlier(t *testing.T) {
 	require.True(t, h.Renew(l.reply, time.Now()))
 	<-done
 	require.False(t, h.Renew(l.reply, time.Now()))
+}
+
+// Who is told that a lease is over waits for the word of its loss. A late answer to an
+// extension, or the message delivered here once more, must not bring the lease back: nobody
+// would work on the task then, and nobody else could.
+func TestALeaseThatWasSeenToBeOverDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	const length = 20 * time.Second
+	for _, by := range []string{"a late answer", "another delivery"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			l := newLane(t, length)
+			release := make(chan struct{})
+			l.answer = func(said string) bool {
+				if said == "+WPI" {
+					l.mu.Unlock()
+					<-release
+					l.mu.Lock()
+				}
+				return true
+			}
+			lost := make(chan struct{})
+			h := l.keeper.Hold(l.reply, time.Now().Add(-length*99/100), func() { close(lost) })
+			l.keeper.ExtendAll()
+			var over bool
+			select {
+			case <-lost: // the keeper saw it first
+				over = true
+			default:
+				natstest.Eventually(t, func() error {
+					if h.Valid() {
+						return errors.New("the lease is not over yet")
+					}
+					return nil
+				})
+			}
+			if by == "another delivery" {
+				require.False(t, h.Renew(l.reply, time.Now()))
+			}
+			close(release)
+			answered := make(chan struct{})
+			l.keeper.Hold(l.reply, time.Now(), nil).Ack(func() { close(answered) })
+			<-answered // and so is what was asked before
+			require.False(t, h.Valid())
+			if !over {
+				<-lost
+			}
+		})
+	}
 }
