@@ -62,7 +62,7 @@ test: test-go test-web test-browser ## every test: Go, web unit, browser
 test-go: tools web-build ## the Go tests of all modules, with the race detector where a C compiler is found
 	@if command -v "$$(go env CC)" >/dev/null; then race=-race; else race=; \
 	  echo "No C compiler ($$(go env CC)): running the Go tests without the race detector (-race)."; fi; \
-	if [ -n "$$race" ]; then export CGO_ENABLED=1 GORACE="atexit_sleep_ms=0 $$GORACE"; fi; \
+	if [ -n "$$race" ]; then export CGO_ENABLED=1 GORACE="atexit_sleep_ms=0 $${GORACE:-}"; fi; \
 	go test $$race -timeout $(TEST_TIMEOUT) $(TESTFLAGS) work
 
 .PHONY: test-web
