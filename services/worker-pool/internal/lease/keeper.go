@@ -42,7 +42,7 @@ type Hold struct {
 	asked time.Time // when an extension or acknowledgement was sent last
 	// version grows when answers to earlier questions do not count any more.
 	version int
-	// ended: somebody was told that the lease is over. It does not come back then.
+	// ended: somebody was told that the lease is over. From does not change any more then.
 	ended bool
 	// acking is set once the message is to be acknowledged: it is not extended any more.
 	acking bool
@@ -124,7 +124,7 @@ func (h *Hold) Ack(done func()) {
 	k := h.k
 	k.mu.Lock()
 	_, held := k.holds[h]
-	if !held || h.acking || h.ended || time.Since(h.from) >= k.lease {
+	if !held || h.acking || time.Since(h.from) >= k.lease {
 		delete(k.holds, h)
 		k.mu.Unlock()
 		if done != nil {
@@ -258,7 +258,7 @@ func (k *Keeper) sweep(all bool) {
 		age := now.Sub(h.from)
 		waited := now.Sub(h.asked) >= k.lease/8
 		switch {
-		case age >= k.lease || h.ended:
+		case age >= k.lease:
 			delete(k.holds, h)
 			lost = append(lost, h)
 		case h.acking && (waited || all):
