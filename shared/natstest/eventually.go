@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	eventuallyTimeout  = time.Minute
-	eventuallyInterval = 10 * time.Millisecond
+	eventuallyTimeout = time.Minute
+	eventuallyPause   = 10 * time.Millisecond
 )
 
 // Eventually calls check until it returns nil, and fails the test with its last error
 // after a minute: on a busy machine what takes a moment may take many seconds.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
-	if err := poll(check, eventuallyTimeout, eventuallyInterval); err != nil {
+	if err := poll(check, eventuallyTimeout, eventuallyPause); err != nil {
 		t.Fatalf("not within %s: %v", eventuallyTimeout, err)
 	}
 }
 
-// poll calls check at once and then at each interval until it returns nil; after
-// timeout it returns the last error.
-func poll(check func() error, timeout, interval time.Duration) error {
+// poll calls check at once and then after pauses until it returns nil; after timeout it
+// returns the last error. The pauses begin with first and grow to ten times that, a twentieth
+// of what was waited: looking must not slow down what is waited for.
+func poll(check func() error, timeout, first time.Duration) error {
+	began := time.Now()
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
 	for {
 		err := check()
 		if err == nil {
@@ -34,7 +34,7 @@ func poll(check func() error, timeout, interval time.Duration) error {
 		select {
 		case <-deadline.C:
 			return err
-		case <-ticker.C:
+		case <-time.After(min(max(first, time.Since(began)/20), 10*first)):
 		}
 	}
 }

@@ -78,7 +78,9 @@ func (s *system) publish(subject string, body []byte, header ...string) uint64 {
 	for i := 0; i < len(header); i += 2 {
 		msg.Header.Set(header[i], header[i+1])
 	}
-	ack, err := s.js.PublishMsg(s.t.Context(), msg)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute) // without a deadline it would be 5 s
+	defer cancel()
+	ack, err := s.js.PublishMsg(ctx, msg)
 	require.NoError(s.t, err)
 	return ack.Sequence
 }

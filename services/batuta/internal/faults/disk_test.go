@@ -77,6 +77,7 @@ func (s *system) requireRefused(url string) {
 // A stream at its limit, then the whole store at its limit: submissions are refused, what is
 // accepted stays, and once there is room everything goes on.
 func TestFullStore(t *testing.T) {
+	t.Parallel()
 	srv := natstest.Start(t, natstest.MaxStore(256<<20))
 	s := newSystem(t, srv.URL(), srv.URL())
 	api := s.add("scheduler", "state-recorder", "worker-pool", "api")[3]
@@ -129,6 +130,7 @@ func storeOn(d *natstest.Disk) natstest.Option {
 // in /readyz, also when the disk has room again: somebody has to restart that server. Then
 // everything goes on, and nothing is missing.
 func TestFullDiskOfAnotherServer(t *testing.T) {
+	t.Parallel()
 	natstest.OnSmallDisk(t, "400m", fullDiskOfAnotherServer)
 }
 

@@ -285,32 +285,35 @@ func (s *system) ids() []string {
 	return append([]string{}, s.accepted...)
 }
 
-// awaitEnd waits until every accepted task has ended, as long as there is progress.
+// awaitEnd waits until every accepted task has ended, as long as there is progress. What has
+// ended is not asked for again: a record that ended stays so.
 func (s *system) awaitEnd() {
 	s.t.Helper()
-	ids := s.ids()
-	left := len(ids) + 1
-	for left > 0 {
-		before := left
+	all := s.ids()
+	for open := all; len(open) > 0; {
 		natstest.Eventually(s.t, func() error {
-			var err error
-			var example string
-			if left, example, err = s.open(ids); err != nil || left == 0 || left < before {
+			left, example, err := s.open(open)
+			if err != nil {
 				return err
 			}
-			return fmt.Errorf("%d of %d tasks have not ended, %s", left, len(ids), example)
+			if len(left) == len(open) {
+				return fmt.Errorf("%d of %d tasks have not ended, %s", len(left), len(all), example)
+			}
+			open = left
+			return nil
 		})
 	}
 }
 
-func (s *system) open(ids []string) (left int, example string, err error) {
+// open are those of the tasks that have not ended, and how one of them looks.
+func (s *system) open(ids []string) (left []string, example string, err error) {
 	b, err := s.records(ids)
 	if err != nil {
-		return 0, "", err
+		return nil, "", err
 	}
 	for _, id := range ids {
 		if rec := b[id]; rec == nil || !rec.Status.Ended() {
-			left++
+			left = append(left, id)
 			example = fmt.Sprintf("%s is %+v", id, rec)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 // refused, keeps what it has and takes nothing new. With a recorder everything goes on, and
 // nothing ran twice.
 func TestRecorderIsAway(t *testing.T) {
+	t.Parallel()
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	procs := s.add("scheduler", "worker-pool")
@@ -62,6 +63,7 @@ func TestRecorderIsAway(t *testing.T) {
 // One store after the other is removed while tasks wait, run, and are delayed: it is made
 // anew, sequences go on above the old ones, and every task ends.
 func TestStoresAreRemoved(t *testing.T) {
+	t.Parallel()
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
@@ -115,6 +117,7 @@ func (s *system) awaitSubmitted() {
 // The whole store is gone: what was in it is lost, but the services are not. They make
 // everything anew and go on.
 func TestTheWholeStoreIsGone(t *testing.T) {
+	t.Parallel()
 	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool", "api")

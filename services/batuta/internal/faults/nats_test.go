@@ -45,7 +45,7 @@ func TestServerKilledAndStopped(t *testing.T) {
 	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(40*time.Millisecond, 3, mixed...)
+	stop := s.load(80*time.Millisecond, 3, mixed...)
 	for i := range 4 {
 		s.wait(time.Second)
 		if i%2 == 0 {
@@ -98,7 +98,7 @@ func TestNetworkFaults(t *testing.T) {
 	proxy := natstest.NewProxy(t, srv.URL())
 	s := newSystem(t, srv.URL(), proxy.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(40*time.Millisecond, 3, mixed...)
+	stop := s.load(80*time.Millisecond, 3, mixed...)
 	for _, fault := range []func(){
 		func() { proxy.Cut(); s.wait(time.Second); proxy.Heal() },
 		func() { proxy.Cut(); s.wait(4 * time.Second); proxy.Heal() },
@@ -166,6 +166,7 @@ func asProcesses(t *testing.T) cluster {
 // Of three servers the one that leads a stream goes, then that of the next, then the one
 // that leads the cluster's own group.
 func TestClusterLosesLeaders(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(*testing.T) cluster{"in process": inProcess, "as processes": asProcesses} {
 		t.Run(name, func(t *testing.T) {
 			c := start(t)
@@ -244,8 +245,8 @@ func (s *system) goesOn() {
 			return fmt.Errorf("%d tasks are accepted", len(ids)-before)
 		}
 		left, example, err := s.open(ids[before : before+15])
-		if err == nil && left > 0 {
-			err = fmt.Errorf("%d of 15 have not ended, %s", left, example)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("%d of 15 have not ended, %s", len(left), example)
 		}
 		return err
 	})
@@ -257,7 +258,7 @@ func TestTheBucketOfTheLivingIsGone(t *testing.T) {
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(40*time.Millisecond, 3, mixed...)
+	stop := s.load(80*time.Millisecond, 3, mixed...)
 	for _, fault := range []func(){
 		func() { srv.Restart(t) },
 		func() { require.NoError(t, s.js.DeleteStream(t.Context(), wire.StreamWorkers)) },

@@ -56,7 +56,7 @@ func TestAnyReplicaAtAnyTime(t *testing.T) {
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL(), manyDeaths)
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
-	stop := s.load(40*time.Millisecond, 3, nap, `{"type":"nap","payload":400}`, `{"type":"nap","payload":5,"delayMs":700}`,
+	stop := s.load(80*time.Millisecond, 3, nap, `{"type":"nap","payload":400}`, `{"type":"nap","payload":5,"delayMs":700}`,
 		`{"type":"flaky","backoff":{"policy":"fixed","baseMs":300}}`, `{"type":"nap","payload":5,"priority":"critical"}`)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -85,7 +85,7 @@ func TestParcelsWhateverDies(t *testing.T) {
 	// millisecond goes together.
 	s := newSystem(t, srv.URL(), srv.URL(), envConcurrency+"=64", manyDeaths)
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
-	stop := s.load(150*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
+	stop := s.load(250*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -160,7 +160,7 @@ func TestARecorderFailsOverWithinALease(t *testing.T) {
 	s := newSystem(t, srv.URL(), srv.URL(), "BATUTA_LEASE=5s")
 	s.add("scheduler", "state-recorder", "state-recorder")
 	s.add("worker-pool")
-	stop := s.load(20*time.Millisecond, 5, `{"type":"nap","payload":1}`)
+	stop := s.load(40*time.Millisecond, 5, `{"type":"nap","payload":1}`)
 	for _, fault := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGSTOP, syscall.SIGKILL} {
 		folding := s.folding()
 		at, began := s.position(), time.Now()

@@ -57,7 +57,7 @@ func TestFinishedWorkMakesRoomForMore(t *testing.T) {
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	const limit = 3 << 19
+	const limit = 3 << 17
 	for _, name := range []string{wire.StreamSubmit, wire.StreamReady} {
 		stream, err := js.Stream(t.Context(), name)
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestFinishedWorkMakesRoomForMore(t *testing.T) {
 	}
 	awaitTrim(t, js) // with that the scheduler learns of a changed limit
 
-	body := fmt.Sprintf(`{"type": "hash", "payload": {"algorithm": "md5", "text": %q}}`, strings.Repeat("x", 120<<10))
+	body := fmt.Sprintf(`{"type": "hash", "payload": {"algorithm": "md5", "text": %q}}`, strings.Repeat("x", 30<<10))
 	sent := 0
 	for sent < 10*limit {
 		code, out := s.do(t, http.MethodPost, "/tasks", body)
