@@ -54,7 +54,7 @@ type Config struct {
 	ScaleTarget, ScaleDownAfter time.Duration
 
 	// These are those of run.Config.
-	cancelSettles, parcelTrust, parcelWait time.Duration
+	cancelSettles, parcelTrust, parcelWait, apartWait time.Duration
 
 	// TempDir is for payloads too long for a line; "" is the system's.
 	TempDir string

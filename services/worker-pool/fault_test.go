@@ -589,6 +589,9 @@ func TestThePoolFollowsTheDesiredSize(t *testing.T) {
 	}
 	desire(0)
 	sys.awaitWorkers("only idle ones go", func(w map[string]wire.Worker) bool { return len(w) == 2 })
+	for _, w := range sys.workers() { // nobody is told to go who has something to do
+		require.Equal(t, wire.WorkerBusy, w.Status, "%+v", w)
+	}
 	for _, env := range busy {
 		sys.cancel(env.ID)
 		require.Equal(t, 0, sys.await(env.ID, wire.StatusCompleted).Meta.Crashes)

@@ -170,7 +170,8 @@ func (p *Pool) build(ctx context.Context, l *parts) (err error) {
 		JS: p.cfg.JS, Pool: p.cfg.Pool, Objects: objects, Events: l.events, Pub: pub, Records: l.records, Keeper: l.keeper,
 		Permits:  l.permits,
 		Instance: p.instance, MaxCrashes: p.cfg.MaxCrashes, CancelGrace: p.cfg.CancelGrace, TempDir: p.cfg.TempDir,
-		HandledCommands: p.handledCommands, CancelSettles: p.cfg.cancelSettles, ParcelTrust: p.cfg.parcelTrust, ParcelWait: p.cfg.parcelWait,
+		HandledCommands: p.handledCommands, CancelSettles: p.cfg.cancelSettles, ParcelTrust: p.cfg.parcelTrust,
+		ParcelWait: p.cfg.parcelWait, ApartWait: p.cfg.apartWait,
 		Wake: func() { l.claims.Wake() }, Log: p.cfg.Log,
 	})
 	l.claims, err = claim.New(claim.Config{

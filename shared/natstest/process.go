@@ -104,9 +104,7 @@ func (p *Process) launch(t testing.TB) {
 	t.Helper()
 	body, err := json.Marshal(p.opts)
 	require.NoError(t, err)
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	p.cmd = exec.Command(exe) //nolint:gosec,noctx // the test itself; it ends by end, or by a fault
+	p.cmd = exec.Command(Program()) //nolint:gosec,noctx // the test itself; it ends by end, or by a fault
 	p.cmd.Env = append(os.Environ(), envServer+"="+string(body))
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = dieWithParent()

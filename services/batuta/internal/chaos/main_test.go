@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -12,12 +13,13 @@ import (
 	"github.com/batuta-tasks/batuta/services/batuta/internal/chaos/plan"
 	"github.com/batuta-tasks/batuta/services/batuta/internal/chaos/role"
 	"github.com/batuta-tasks/batuta/services/batuta/internal/term"
+	"github.com/batuta-tasks/batuta/shared/natstest"
 )
 
 // runItself makes this test binary the command.
 const runItself = "chaos-itself"
 
-// TestMain: the processes of a run are this binary under the hidden command.
+// TestMain: the processes of a run are this package's tests under the hidden command.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -29,7 +31,23 @@ func TestMain(m *testing.M) {
 			os.Exit(Run(context.Background(), o, nil, screen(os.Stdout), screen(os.Stderr)))
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(starter))
+	os.Exit(runTests(m))
+}
+
+// runTests has the processes under test as they are shipped; they are killed all the time, and of
+// what the race detector says then nobody would hear.
+func runTests(m *testing.M) (status int) {
+	if natstest.Race {
+		remove, err := natstest.BuildWithoutRace()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer remove()
+		executable = func() (string, error) { return natstest.Program(), nil }
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(starter), goleak.Cleanup(func(s int) { status = s }))
+	return status
 }
 
 // starter is the thread that starts processes; it must never end.

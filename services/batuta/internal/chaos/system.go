@@ -59,8 +59,11 @@ const (
 	tempDir   = "tmp"
 )
 
+// executable is the file that all processes of a run are started from.
+var executable = os.Executable
+
 func newSystem(o options.Options, dir string, log *slog.Logger) (*system, error) {
-	exe, err := os.Executable()
+	exe, err := executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's own file: %w", err)
 	}

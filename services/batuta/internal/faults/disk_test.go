@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -201,10 +200,8 @@ func upSettings(t *testing.T, dir string) *settings.Settings {
 	t.Helper()
 	fs := pflag.NewFlagSet("up", pflag.ContinueOnError)
 	settings.RegisterProgram(fs, settings.Up)
-	exe, err := os.Executable()
-	require.NoError(t, err)
 	require.NoError(t, fs.Parse([]string{
-		"--http-addr=127.0.0.1:0", "--nats-addr=127.0.0.1:0", "--data-dir=" + dir, "--worker-command=" + exe + " worker",
+		"--http-addr=127.0.0.1:0", "--nats-addr=127.0.0.1:0", "--data-dir=" + dir, "--worker-command=" + natstest.Program() + " worker",
 		"--lease=2s", "--heartbeat=200ms", "--hung-after=4s", "--pool-min=2", "--pool-max=2",
 	}))
 	s, err := settings.Load(fs, nil)

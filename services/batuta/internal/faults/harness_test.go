@@ -30,6 +30,7 @@ import (
 type system struct {
 	t      *testing.T
 	url    string
+	exe    string // what runs as a service
 	js     jetstream.JetStream
 	pub    *natsx.Publisher
 	ledger string
@@ -49,17 +50,25 @@ func newSystem(t *testing.T, url, servicesURL string, env ...string) *system {
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	s := &system{t: t, url: url, js: js, pub: natsx.NewPublisher(js), ledger: filepath.Join(t.TempDir(), "ledger")}
+	s := &system{t: t, url: url, js: js, exe: natstest.Program(), pub: natsx.NewPublisher(js), ledger: filepath.Join(t.TempDir(), "ledger")}
 	s.env = append(os.Environ(),
 		envLedger+"="+s.ledger, "BATUTA_NATS_URL="+servicesURL, "BATUTA_LEASE=2s", "BATUTA_HEARTBEAT=200ms", "BATUTA_HUNG_AFTER=4s",
-		"BATUTA_POOL_MIN=2", "BATUTA_POOL_MAX=2", "BATUTA_WORKER_COMMAND="+exe+" worker", "BATUTA_LOG_LEVEL=info", "BATUTA_LOG_FORMAT=text",
+		"BATUTA_POOL_MIN=2", "BATUTA_POOL_MAX=2", "BATUTA_WORKER_COMMAND="+s.exe+" worker", "BATUTA_LOG_LEVEL=info", "BATUTA_LOG_FORMAT=text",
 		"BATUTA_DRAIN=10s",
 	)
 	s.env = append(s.env, env...)
 	t.Cleanup(s.end)
 	return s
+}
+
+// racing makes the processes that are added from now on the test itself, with the race
+// detector where the test has it: it speaks by the status of a process that ends in order.
+func (s *system) racing() {
+	s.t.Helper()
+	exe, err := os.Executable()
+	require.NoError(s.t, err)
+	s.exe = exe
+	s.env = append(s.env, "BATUTA_WORKER_COMMAND="+exe+" worker")
 }
 
 // proc is one service process.
@@ -111,10 +120,8 @@ func (s *system) add(names ...string) []*proc {
 // start runs the process, on a new ops address.
 func (p *proc) start() {
 	p.s.t.Helper()
-	exe, err := os.Executable()
-	require.NoError(p.s.t, err)
 	p.ops = freeAddr(p.s.t)
-	p.cmd = exec.Command(exe)
+	p.cmd = exec.Command(p.s.exe)
 	p.cmd.Env = append(append([]string{}, p.s.env...), envService+"="+p.name, "BATUTA_OPS_ADDR="+p.ops)
 	if p.name == "api" {
 		addr := freeAddr(p.s.t)

@@ -75,6 +75,7 @@ func gaugeTask(g *natstest.Gauge, label string, ms int, priority wire.Priority) 
 // more of them run than the limit says, by their own word, and all of them end; what has no
 // limit goes on.
 func TestALimitHoldsWhateverDies(t *testing.T) {
+	t.Parallel()
 	srv := natstest.StartProcess(t, natstest.SyncAlways)
 	s := newSystem(t, srv.URL(), srv.URL(), "BATUTA_MAX_CRASHES=50")
 	s.add("state-recorder", "scheduler", "scheduler", "worker-pool", "worker-pool", "worker-pool")

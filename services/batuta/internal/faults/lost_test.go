@@ -21,7 +21,7 @@ import (
 // nothing ran twice.
 func TestRecorderIsAway(t *testing.T) {
 	t.Parallel()
-	srv := natstest.Start(t)
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	procs := s.add("scheduler", "worker-pool")
 	st, err := s.js.Stream(t.Context(), wire.StreamEvents)
@@ -64,7 +64,7 @@ func TestRecorderIsAway(t *testing.T) {
 // anew, sequences go on above the old ones, and every task ends.
 func TestStoresAreRemoved(t *testing.T) {
 	t.Parallel()
-	srv := natstest.Start(t)
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
 	s.submit(10, nap)

@@ -42,10 +42,11 @@ func (s *system) requireNoRepairs(b *books) {
 
 // The server is killed, and stopped for longer than a lease, under load.
 func TestServerKilledAndStopped(t *testing.T) {
+	t.Parallel()
 	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(80*time.Millisecond, 3, mixed...)
+	stop := s.load(40*time.Millisecond, 3, mixed...)
 	for i := range 4 {
 		s.wait(time.Second)
 		if i%2 == 0 {
@@ -67,6 +68,7 @@ func TestServerKilledAndStopped(t *testing.T) {
 // With BATUTA_SYNC=always the server is killed with SIGKILL straight after it acknowledged:
 // everything it acknowledged is there, and runs.
 func TestAcknowledgedIsKept(t *testing.T) {
+	t.Parallel()
 	srv := natstest.StartProcess(t, natstest.SyncAlways)
 	s := newSystem(t, srv.URL(), srv.URL())
 	first := s.add("scheduler", "state-recorder")
@@ -94,11 +96,12 @@ func TestAcknowledgedIsKept(t *testing.T) {
 // The network is cut for less and for more than a lease, connections break again and again,
 // and every answer comes late.
 func TestNetworkFaults(t *testing.T) {
-	srv := natstest.Start(t)
+	t.Parallel()
+	srv := natstest.StartProcess(t)
 	proxy := natstest.NewProxy(t, srv.URL())
 	s := newSystem(t, srv.URL(), proxy.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(80*time.Millisecond, 3, mixed...)
+	stop := s.load(40*time.Millisecond, 3, mixed...)
 	for _, fault := range []func(){
 		func() { proxy.Cut(); s.wait(time.Second); proxy.Heal() },
 		func() { proxy.Cut(); s.wait(4 * time.Second); proxy.Heal() },
@@ -169,6 +172,7 @@ func TestClusterLosesLeaders(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) cluster{"in process": inProcess, "as processes": asProcesses} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			s := newSystem(t, c.url, c.url, "BATUTA_LEASE=4s")
 			s.add("scheduler", "state-recorder", "worker-pool")
@@ -255,12 +259,13 @@ func (s *system) goesOn() {
 // The bucket of the living is in memory: it is made anew, and filled again, also where only
 // it is gone.
 func TestTheBucketOfTheLivingIsGone(t *testing.T) {
-	srv := natstest.Start(t)
+	t.Parallel()
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL())
 	s.add("scheduler", "state-recorder", "worker-pool")
-	stop := s.load(80*time.Millisecond, 3, mixed...)
+	stop := s.load(40*time.Millisecond, 3, mixed...)
 	for _, fault := range []func(){
-		func() { srv.Restart(t) },
+		func() { srv.Kill(t); srv.StartAgain(t) },
 		func() { require.NoError(t, s.js.DeleteStream(t.Context(), wire.StreamWorkers)) },
 	} {
 		s.awaitWorkers(2)

@@ -26,6 +26,7 @@ const (
 func TestRollingRestart(t *testing.T) {
 	srv := natstest.Start(t)
 	s := newSystem(t, srv.URL(), srv.URL(), "BATUTA_LEASE=5s")
+	s.racing()
 	s.add("scheduler", "state-recorder", "worker-pool", "api", "scheduler", "state-recorder", "worker-pool", "api")
 	stop := s.load(50*time.Millisecond, 2, nap, `{"type":"nap","payload":5,"priority":"high"}`, `{"type":"nap","payload":1500}`)
 	for _, p := range s.procs {
@@ -53,10 +54,11 @@ func TestRollingRestart(t *testing.T) {
 // Two of each service, each of them killed, stopped for longer than a lease, or restarted,
 // at any time: also while it starts and while it drains.
 func TestAnyReplicaAtAnyTime(t *testing.T) {
-	srv := natstest.Start(t)
+	t.Parallel()
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL(), manyDeaths)
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
-	stop := s.load(80*time.Millisecond, 3, nap, `{"type":"nap","payload":400}`, `{"type":"nap","payload":5,"delayMs":700}`,
+	stop := s.load(40*time.Millisecond, 3, nap, `{"type":"nap","payload":400}`, `{"type":"nap","payload":5,"delayMs":700}`,
 		`{"type":"flaky","backoff":{"policy":"fixed","baseMs":300}}`, `{"type":"nap","payload":5,"priority":"critical"}`)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -80,12 +82,13 @@ func TestAnyReplicaAtAnyTime(t *testing.T) {
 
 // The same, of tasks that take no time and come in groups: they lie in lane messages together.
 func TestParcelsWhateverDies(t *testing.T) {
-	srv := natstest.Start(t)
+	t.Parallel()
+	srv := natstest.StartProcess(t)
 	// So many slots that a task counts as short on any machine: what a pool starts within a
 	// millisecond goes together.
 	s := newSystem(t, srv.URL(), srv.URL(), envConcurrency+"=64", manyDeaths)
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "state-recorder", "worker-pool")
-	stop := s.load(250*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
+	stop := s.load(150*time.Millisecond, 30, `{"type":"instant"}`, `{"type":"instant","priority":"low"}`)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -156,11 +159,11 @@ func (s *system) wait(d time.Duration) {
 // Of two recorders the one that folds is killed, or stopped: the other goes on within one
 // lease, and when the first is back nothing was skipped and nothing counted twice.
 func TestARecorderFailsOverWithinALease(t *testing.T) {
-	srv := natstest.Start(t)
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL(), "BATUTA_LEASE=5s")
 	s.add("scheduler", "state-recorder", "state-recorder")
 	s.add("worker-pool")
-	stop := s.load(40*time.Millisecond, 5, `{"type":"nap","payload":1}`)
+	stop := s.load(20*time.Millisecond, 5, `{"type":"nap","payload":1}`)
 	for _, fault := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGSTOP, syscall.SIGKILL} {
 		folding := s.folding()
 		at, began := s.position(), time.Now()

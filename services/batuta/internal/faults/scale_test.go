@@ -97,7 +97,7 @@ func awaitHeld(t *testing.T, g *natstest.Gauge, n int) {
 // is gone, while a scheduler and one of the two are killed. Two short tasks change nothing; no
 // worker that is busy is ever stopped; sizes stay within their bounds, and each change is told.
 func TestAPoolGrowsAndShrinksWhateverDies(t *testing.T) {
-	srv := natstest.Start(t)
+	srv := natstest.StartProcess(t)
 	s := newSystem(t, srv.URL(), srv.URL(), "BATUTA_POOL_MIN=1", "BATUTA_POOL_MAX=3", "BATUTA_SCALE_TARGET=1s",
 		"BATUTA_SCALE_DOWN_AFTER=2s", envConcurrency+"=1")
 	s.add("scheduler", "state-recorder", "worker-pool", "scheduler", "worker-pool")

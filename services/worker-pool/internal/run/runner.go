@@ -56,6 +56,10 @@ type Config struct {
 	// ParcelWait is how long a task of a parcel may wait for a slot, where it should need a
 	// millisecond, before it is given to others by itself; 0 is 250 ms.
 	ParcelWait time.Duration
+	// ApartWait is how long a suspect waits for a worker that is being started, where it could
+	// run among others at once, and one with its last chance for the others of its death; 0 is
+	// 250 ms. It must be less than a lease.
+	ApartWait time.Duration
 	// TempDir is where payloads lie that are too long for a line.
 	TempDir string
 	// Wake says that the lanes can be asked again.
@@ -127,6 +131,9 @@ func New(cfg Config) *Runner {
 	}
 	if cfg.ParcelWait == 0 {
 		cfg.ParcelWait = 250 * time.Millisecond
+	}
+	if cfg.ApartWait == 0 {
+		cfg.ApartWait = 250 * time.Millisecond
 	}
 	r := &Runner{
 		cfg: cfg, begun: time.Now(), held: map[string]*attempt{}, empty: make(chan struct{}), cancelled: map[string]mark{}, parcels: map[uint64]*lease.Parcel{}, absent: map[string]time.Time{},
@@ -306,7 +313,7 @@ func (r *Runner) place(a *attempt) bool {
 	}
 	c := r.company(a)
 	w := r.fleet.Place(a, c)
-	if w == nil && c == fleet.Suspects && (time.Since(a.waitSince) >= apartWait || !r.fleet.Expecting()) {
+	if w == nil && c == fleet.Suspects && (time.Since(a.waitSince) >= r.cfg.ApartWait || !r.fleet.Expecting()) {
 		w = r.fleet.Place(a, fleet.Anyone)
 	}
 	if w == nil {

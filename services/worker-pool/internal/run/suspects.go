@@ -19,10 +19,6 @@ type suspects struct {
 	members map[*attempt]struct{}
 }
 
-// apartWait is how long a suspect waits for a worker that is being started, where it could
-// run among others at once.
-const apartWait = 250 * time.Millisecond
-
 // company of an attempt in its worker. It needs the lock.
 func (r *Runner) company(a *attempt) fleet.Company {
 	switch {
@@ -44,7 +40,7 @@ func (r *Runner) mustWait(a *attempt) bool {
 		return false
 	}
 	last := r.lastChance(a)
-	if last && time.Since(a.waitSince) < apartWait {
+	if last && time.Since(a.waitSince) < r.cfg.ApartWait {
 		return true // the others of the same death come within this time
 	}
 	for b := range r.risky {
