@@ -86,6 +86,17 @@ type holder struct {
 
 func (b *bench) holder(lease time.Duration, js jetstream.JetStream) *holder {
 	b.t.Helper()
+	h := b.stalled(lease, js)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { h.Run(ctx) })
+	b.t.Cleanup(func() { cancel(); wg.Wait() })
+	return h
+}
+
+// stalled is a holder that does not look after its lease.
+func (b *bench) stalled(lease time.Duration, js jetstream.JetStream) *holder {
+	b.t.Helper()
 	h := &holder{lost: make(chan any, 100), wake: make(chan struct{}, 1)}
 	var err error
 	h.Book, err = permits.New(b.t.Context(), permits.Config{
@@ -100,12 +111,7 @@ func (b *bench) holder(lease time.Duration, js jetstream.JetStream) *holder {
 		},
 	})
 	require.NoError(b.t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { h.Run(ctx) })
 	b.t.Cleanup(func() {
-		cancel()
-		wg.Wait()
 		closing, done := context.WithTimeout(context.Background(), time.Second)
 		defer done()
 		h.Close(closing)
@@ -135,7 +141,23 @@ func (h *holder) claims(t *testing.T) {
 func (h *holder) acquire(owner any, taskType string) *permits.Hold {
 	got := make(chan *permits.Hold, 1)
 	h.Acquire(owner, h.Of("q", taskType), func(hold *permits.Hold) { got <- hold })
-	return <-got
+	select {
+	case hold := <-got:
+		return hold
+	case <-time.After(patience):
+		panic("who asked for a permit was not answered")
+	}
+}
+
+// releaseAll gives permits back, and says how often one of them could be had again at once.
+func (h *holder) releaseAll(holds []*permits.Hold) (again int) {
+	for _, hold := range holds {
+		h.Release(hold)
+		if _, ok := h.Take("again", h.Of("q", "a")); ok {
+			again++
+		}
+	}
+	return again
 }
 
 // await asks until there is one.
@@ -275,6 +297,65 @@ func TestALoweredLimitTakesPermitsAsTheyComeBack(t *testing.T) {
 	require.Nil(t, h.acquire("fourth", "a"))
 }
 
+// What comes back while more is held than there is serves nobody, from the first moment.
+func TestWhatComesBackToALoweredLimitServesNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const most = 100
+	b.limit("", most)
+	h := b.holder(10*time.Second, b.server.JS(t))
+	var holds []*permits.Hold
+	for i := range most {
+		holds = append(holds, h.await(i, "a"))
+	}
+	p, _ := b.ledger()
+	require.Equal(t, most, p.Total())
+	b.limit("", 1, func(now *wire.Permits) { now.Held = p.Held })
+	natstest.Eventually(t, func() error {
+		if n := h.Room("q", "a", 1); n > 0 {
+			return errors.New("the lower limit is not known yet")
+		}
+		return nil
+	})
+	require.Zero(t, h.releaseAll(holds[:most-1]))
+	b.awaitHeld(1)
+	require.Nil(t, h.acquire("one more", "a"))
+	h.Release(holds[most-1])
+	require.NotNil(t, h.await("the next", "a"))
+}
+
+// While others have not told what they run, nothing is given out, also not what came back.
+func TestWhatComesBackToALimitThatIsNewServesNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.limit("", 50, func(p *wire.Permits) { p.Settling = true })
+	h := b.holder(10*time.Second, b.server.JS(t))
+	var adopted []*permits.Hold
+	for i := range 20 {
+		adopted = append(adopted, h.Adopt(i, h.Of("q", "a")[0]))
+	}
+	b.awaitHeld(20)
+	require.Zero(t, h.releaseAll(adopted[:10]))
+	require.Nil(t, h.acquire("one more", "a"))
+}
+
+// Who has not noticed yet that its lease is over gives nothing out of its hand.
+func TestAnExpiredLeaseGivesNothingOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.limit("", 1)
+	h := b.stalled(500*time.Millisecond, b.server.JS(t))
+	h.Release(h.await("first", "a"))
+	natstest.Eventually(t, func() error {
+		if hold, ok := h.Take("later", h.Of("q", "a")); ok {
+			h.Release(hold)
+			return errors.New("it still has what it held")
+		}
+		return nil
+	})
+	require.Nil(t, h.acquire("by the ledger", "a"))
+}
+
 func TestARateGivesNoMoreStartsThanItsTokens(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -298,7 +379,7 @@ func TestARateGivesNoMoreStartsThanItsTokens(t *testing.T) {
 func TestAHolderThatIsCutOffLosesItsPermitsBeforeOthersGetThem(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.limit("", 1)
+	b.limit("", 2)
 	proxy := natstest.NewProxy(t, b.server.URL())
 	js := jsThrough(t, proxy)
 	h := b.holder(time.Second, js)
@@ -313,6 +394,9 @@ func TestAHolderThatIsCutOffLosesItsPermitsBeforeOthersGetThem(t *testing.T) {
 	p, _ := b.ledger()
 	require.Equal(t, 1, p.Total(), "others got it before its work was told to stop")
 	proxy.Heal()
+	require.NotNil(t, h.await("runs again", "a"))
+	p, _ = b.ledger()
+	require.Len(t, p.Held, 2, "a name that was given up never comes back: a scheduler may be taking its permits away")
 }
 
 func TestALeaseIsRenewedWhileAPermitIsHeld(t *testing.T) {
