@@ -166,6 +166,7 @@ func TestPrioritiesHoldUnderALimit(t *testing.T) {
 		envs = append(envs, sys.tasks(3, "gauge", measure(g, string(p), 5), func(e *wire.Envelope) { e.Task.Priority = p })...)
 	}
 	sys.submitLimited(envs...)
+	sys.awaitNoPulls("gauge")
 	g.Release("first", 1)
 	sys.awaitCompleted(append(envs, first)...)
 	var order []string
@@ -174,4 +175,23 @@ func TestPrioritiesHoldUnderALimit(t *testing.T) {
 	}
 	want := []string{"critical", "critical", "critical", "high", "high", "high", "medium", "medium", "medium", "low", "low", "low"}
 	require.Equal(t, want, order, fmt.Sprint(order))
+}
+
+// awaitNoPulls waits until no pool asks a type's lanes. What came to a pull that stood there
+// from before goes back; where a permit came free at that moment it would run, whatever else
+// waits by now.
+func (sys *system) awaitNoPulls(taskType string) {
+	sys.t.Helper()
+	natstest.Eventually(sys.t, func() error {
+		for _, lane := range wire.Lanes("default", taskType) {
+			c, err := sys.js.Consumer(sys.t.Context(), wire.StreamReady, lane.Consumer())
+			if err != nil {
+				return err
+			}
+			if n := c.CachedInfo().NumWaiting; n > 0 {
+				return fmt.Errorf("%d pulls stand on %s", n, lane.Consumer())
+			}
+		}
+		return nil
+	})
 }
