@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -399,7 +400,8 @@ func TestALeaseIsRenewedWhileAPermitIsHeld(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.limit("", 1)
-	h := b.holder(500*time.Millisecond, b.server.JS(t))
+	const lease = 500 * time.Millisecond
+	h := b.holder(lease, b.server.JS(t))
 	require.NotNil(t, h.await("runs", "a"))
 	kv, err := b.js.KeyValue(t.Context(), wire.BucketPermits)
 	require.NoError(t, err)
@@ -409,8 +411,18 @@ func TestALeaseIsRenewedWhileAPermitIsHeld(t *testing.T) {
 	}
 	first, err := kv.Get(t.Context(), wire.PermitLeaseKey(name))
 	require.NoError(t, err)
+	stream, err := b.js.Stream(t.Context(), wire.StreamPermits)
+	require.NoError(t, err)
+	stored, err := stream.GetLastMsgForSubject(t.Context(), wire.KVSubject(wire.BucketPermits, wire.PermitLeaseKey(name)))
+	require.NoError(t, err)
+	ttl, err := strconv.Atoi(stored.Header.Get(wire.HeaderTTL))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Duration(ttl)*time.Second, lease+wire.PermitMargin, "its holder must have stopped before others learn")
+	// As a renewal that got through whose answer was lost.
+	_, err = kv.PutString(t.Context(), wire.PermitLeaseKey(name), name)
+	require.NoError(t, err)
 	// Longer than lease and margin: the key would be gone without renewals.
-	for end := time.Now().Add(2*500*time.Millisecond + wire.PermitMargin); time.Now().Before(end); {
+	for end := time.Now().Add(2*lease + wire.PermitMargin); time.Now().Before(end); {
 		select {
 		case <-h.lost:
 			t.Fatal("a permit is lost although nothing is wrong")
