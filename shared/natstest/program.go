@@ -1,7 +1,6 @@
 package natstest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +11,7 @@ import (
 var program string
 
 // Program is the file to start for a process that is not the test: the test itself, or what
-// BuildWithoutRace has built.
+// WithoutRace has built.
 func Program() string {
 	if program != "" {
 		return program
@@ -24,24 +23,33 @@ func Program() string {
 	return exe
 }
 
-// BuildWithoutRace builds the tests of the package in the current directory once more, as
-// Batuta is shipped: without the race detector, which makes processes about four times as
-// slow. Program gives it from then on. For tests whose processes are killed: of a race in
-// those nobody would hear, for the detector speaks by the exit status. Call it in TestMain;
-// remove deletes what was built.
-func BuildWithoutRace() (remove func(), err error) {
-	dir, err := os.MkdirTemp("", "batuta-test-")
-	if err != nil {
-		return nil, fmt.Errorf("build the test without the race detector: %w", err)
+// WithoutRace runs tests whose processes are as Batuta is shipped: where the race detector is
+// on, which makes processes about four times as slow, it builds the tests of the package in
+// the current directory once more without it, and Program gives that. For tests whose
+// processes are killed: of a race in those nobody would hear, for the detector speaks by the
+// exit status. Call it in TestMain; it gives the status of run.
+func WithoutRace(run func() int) int {
+	if !race {
+		return run()
 	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	file := filepath.Join(dir, "processes.test")
+	dir, err := os.MkdirTemp("", "batuta-test-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		err = buildWithoutRace(filepath.Join(dir, "processes.test"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build the tests without the race detector:", err)
+		return 1
+	}
+	return run()
+}
+
+func buildWithoutRace(file string) error {
 	cmd := exec.Command("go", "test", "-c", "-race=false", "-trimpath", "-o", file, ".") //nolint:gosec,noctx // go test has a timeout
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		remove()
-		return nil, errors.Join(fmt.Errorf("build the test without the race detector: %w", err), errors.New(string(out)))
+		return fmt.Errorf("%w: %s", err, out)
 	}
 	program = file
-	return remove, nil
+	return nil
 }

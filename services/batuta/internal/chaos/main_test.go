@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -31,23 +30,11 @@ func TestMain(m *testing.M) {
 			os.Exit(Run(context.Background(), o, nil, screen(os.Stdout), screen(os.Stderr)))
 		}
 	}
-	os.Exit(runTests(m))
-}
-
-// runTests has the processes under test as they are shipped; they are killed all the time, and of
-// what the race detector says then nobody would hear.
-func runTests(m *testing.M) (status int) {
-	if natstest.Race {
-		remove, err := natstest.BuildWithoutRace()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer remove()
-		executable = func() (string, error) { return natstest.Program(), nil }
-	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(starter), goleak.Cleanup(func(s int) { status = s }))
-	return status
+	executable = func() (string, error) { return natstest.Program(), nil }
+	os.Exit(natstest.WithoutRace(func() (status int) {
+		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(starter), goleak.Cleanup(func(s int) { status = s }))
+		return status
+	}))
 }
 
 // starter is the thread that starts processes; it must never end.

@@ -35,21 +35,8 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(envService); name != "" {
 		os.Exit(program.Main(specs[name]))
 	}
-	os.Exit(run(m))
-}
-
-// run has the services, workers and servers run as they are shipped. Only where they are
-// stopped in order they are the test itself, with its race detector: see racing.
-func run(m *testing.M) int {
-	if natstest.Race {
-		remove, err := natstest.BuildWithoutRace()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer remove()
-	}
-	return m.Run()
+	// What ends in order, with a status, has the race detector all the same: see racing.
+	os.Exit(natstest.WithoutRace(m.Run))
 }
 
 // specs are the programs of the services, as their own mains have them.
